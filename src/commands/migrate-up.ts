@@ -1,0 +1,158 @@
+import type { Context } from '../context.ts';
+import type { Outcome } from '../fleet/outcome.ts';
+import { placeKey } from '../fleet/tenant.ts';
+import type { ChangeResult } from '../migrations/change-tenant.ts';
+import { decideUp } from '../migrations/decide.ts';
+import { readTarget } from '../migrations/plan.ts';
+import type { Result } from '../output/result.ts';
+import type { Command } from './command.ts';
+import { changeFlags, dryRunFlag, limitFlags, selectionFlags } from './flags.ts';
+import { type MigrationJob, planJob, prepareEngine, runJob } from './migration-job.ts';
+import { type MigrationOptions, readMigrationOptions, retryFlags, upTargetFlags } from './migration-options.ts';
+import { changeView, describeChange } from './migration-view.ts';
+import { type Fleet, mergeOutcomes, withFleet } from './open-fleet.ts';
+import { describeJobs } from './plan-text.ts';
+import { recordRun } from './record-run.ts';
+import { surveyShared, surveyTenants, tenantFolder } from './survey-fleet.ts';
+
+/** `tenantctl migrate`: brings tenants to the newest migration, or to the one that `--to` names. */
+export const migrateUp: Command<MigrationOptions, ChangeResult> = {
+  name: 'migrate up',
+  summary: 'run pending migrations, each tenant in one transaction',
+  examples: [
+    ['tenantctl migrate --all', 'bring every tenant to the newest migration'],
+    ['tenantctl migrate --all --dry-run', 'show what would run, write nothing'],
+    ['tenantctl migrate -l tier=free --canary 3', 'three tenants first; the others only if those succeed'],
+    ['tenantctl migrate --from-run k3f9 --outcome failed', 'once more those that failed in a run'],
+  ],
+  flags: [...selectionFlags, ...upTargetFlags, dryRunFlag, ...limitFlags, ...changeFlags],
+  view: changeView,
+  options: readMigrationOptions,
+  run: (context, options) => {
+    const mode = options.dryRun ? 'read' : 'change';
+    return withFleet(context, { ...options, mode, writesNothing: options.dryRun }, (fleet) => {
+      return migrate(context, fleet, options);
+    });
+  },
+  retryFlags,
+  canRetry: true,
+};
+
+async function migrate(context: Context, fleet: Fleet, options: MigrationOptions): Promise<Result<ChangeResult>> {
+  const { tenants, shared } = await planUpJobs(context, fleet, options);
+  const { environment } = fleet.inventory;
+  if (options.dryRun) return describePlan(fleet, tenants, shared);
+
+  const settled = [...fleet.rejected, ...tenants.settled];
+  for (const outcome of settled) context.emit({ type: 'settled', outcome });
+  const hasWork = [tenants, ...shared].some((job) => job.work.size > 0);
+  const isRecorded = hasWork || settled.some(({ status }) => status !== 'done');
+  const work = (recorded: Context) => migrateInOrder(recorded, fleet, tenants, shared, options);
+  const { done, sharedOutcomes } = isRecorded
+    ? await recordRun(context, fleet, 'migrate', manifestOptions(options, tenants), settled, work)
+    : await work(context);
+  return {
+    outcomes: mergeOutcomes<ChangeResult>(fleet.selected, settled, done),
+    run: isRecorded ? fleet.run : null,
+    environment,
+    sources: fleet.sources,
+    text: describeChange(environment, tenants, done, sharedOutcomes),
+    ...(sharedOutcomes.length === 0 ? {} : { extra: { shared: sharedOutcomes.map(sharedEntry) } }),
+  };
+}
+
+/** Reads where everybody stands and decides what would run; refuses what must not. */
+export async function planUpJobs(
+  context: Context,
+  fleet: Fleet,
+  options: MigrationOptions,
+): Promise<{ readonly tenants: MigrationJob; readonly shared: readonly MigrationJob[] }> {
+  const folder = tenantFolder(context, fleet.inventory);
+  const target = readTarget(folder, options.to, options.count);
+  const [surveyed, surveyedShared] = [
+    await surveyTenants(context, fleet, folder, fleet.tenants),
+    await surveyShared(context, fleet),
+  ];
+  const everything = { to: null, count: null };
+  const tenants = planJob(surveyed, 'up', (standing) => decideUp(standing, folder, target, options.checkOrder));
+  const shared = surveyedShared.map((each) =>
+    planJob(each, 'up', (standing) => decideUp(standing, each.folder, everything, options.checkOrder)),
+  );
+  return { tenants, shared };
+}
+
+/** What all tenants of a database use comes first; where it fails, they are not started. */
+async function migrateInOrder(
+  context: Context,
+  fleet: Fleet,
+  tenants: MigrationJob,
+  shared: readonly MigrationJob[],
+  options: MigrationOptions,
+): Promise<{
+  readonly done: readonly Outcome<ChangeResult>[];
+  readonly sharedOutcomes: readonly Outcome<ChangeResult>[];
+}> {
+  // Loaded before anything runs, so that an objection to a tenant's file is told before a shared schema has moved.
+  const engine = await prepareEngine(tenants, options.fake);
+  const sharedEngines = await Promise.all(shared.map((job) => prepareEngine(job, options.fake)));
+  const sharedOutcomes: Outcome<ChangeResult>[] = [];
+  for (const [index, job] of shared.entries()) {
+    const jobEngine = sharedEngines[index];
+    if (jobEngine === undefined) continue;
+    const outcomes = job.work.size === 0 ? [] : await runJob(context, fleet, job, jobEngine, withoutCanary(options));
+    sharedOutcomes.push(...job.settled, ...outcomes);
+  }
+  const failed = new Set(
+    sharedOutcomes.filter(({ status }) => status !== 'done').map(({ tenant }) => placeKey(tenant)),
+  );
+  const [blocked, free] = partition([...tenants.work], ([tenant]) => failed.has(placeKey(tenant)));
+  const skipped = blocked.map(([tenant]): Outcome<ChangeResult> => {
+    const because = `the shared schema of database ${tenant.database} could not be migrated`;
+    return { tenant, status: 'skipped', reason: 'not-started', because, durationMs: 0 };
+  });
+  for (const outcome of skipped) context.emit({ type: 'settled', outcome });
+  if (free.length === 0) return { done: skipped, sharedOutcomes };
+  const done = await runJob(context, fleet, { ...tenants, work: new Map(free) }, engine, options);
+  return { done: [...skipped, ...done], sharedOutcomes };
+}
+
+/** What `--dry-run` and `migrate plan` answer: nothing is written, and the exit code is that of a run that went well. */
+export async function describePlan(
+  fleet: Fleet,
+  tenants: MigrationJob,
+  shared: readonly MigrationJob[],
+): Promise<Result<ChangeResult>> {
+  await Promise.all([tenants, ...shared].map((job) => prepareEngine(job, false)));
+  const planned = [...tenants.work].map(([tenant, { plan, survey }]): Outcome<ChangeResult> => {
+    const pending = plan.migrations.map(({ name }) => name);
+    return { tenant, status: 'done', durationMs: 0, value: { from: survey.standing.version, to: plan.to, pending } };
+  });
+  return {
+    outcomes: mergeOutcomes<ChangeResult>(fleet.selected, fleet.rejected, tenants.settled, planned),
+    run: null,
+    environment: fleet.inventory.environment,
+    sources: fleet.sources,
+    text: describeJobs(fleet.inventory.environment, tenants, shared),
+    extra: { dryRun: true },
+  };
+}
+
+function manifestOptions(options: MigrationOptions, { folder, work }: MigrationJob) {
+  const { to, count, fake, checkOrder, limits, timeoutMs } = options;
+  const names = new Set([...work.values()].flatMap(({ plan }) => plan.migrations));
+  const migrations = Object.fromEntries([...names].map(({ name, checksum }) => [name, checksum]));
+  return { to, count, fake, checkOrder, limits, timeoutMs, folder: folder.path, migrations };
+}
+
+function withoutCanary(options: MigrationOptions): MigrationOptions {
+  return { ...options, canary: null };
+}
+
+function sharedEntry(outcome: Outcome<ChangeResult>) {
+  const { tenant, ...rest } = outcome;
+  return { server: tenant.server, database: tenant.database, schema: tenant.schema, ...rest };
+}
+
+function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(test), items.filter((item) => !test(item))];
+}

@@ -1,0 +1,167 @@
+import type { Context } from '../context.ts';
+import { TenantError } from '../errors.ts';
+import type { Outcome } from '../fleet/outcome.ts';
+import type { Place } from '../fleet/place.ts';
+import { runFleet } from '../fleet/run.ts';
+import type { Tenant } from '../fleet/tenant.ts';
+import type { Engine } from '../migrations/change.ts';
+import { type ChangePlan, type ChangeResult, changeTenant } from '../migrations/change-tenant.ts';
+import { type Decision, refuseEdited, refuseObjections } from '../migrations/decide.ts';
+import type { Migration, MigrationFolder } from '../migrations/folder.ts';
+import { Inspector } from '../migrations/inspection.ts';
+import { loadJavaScript } from '../migrations/javascript.ts';
+import { compareToFolder, type Standing } from '../migrations/plan.ts';
+import { loadParser } from '../migrations/statements.ts';
+import type { Survey } from '../migrations/survey.ts';
+import { LockWaitStopped } from '../postgres/lock-wait.ts';
+import { applicationName } from '../postgres/tenant-session.ts';
+import type { MigrationOptions } from './migration-options.ts';
+import { type Fleet, groupByPlace } from './open-fleet.ts';
+import { resolveShare } from './read-options.ts';
+import { errorReader, type Surveyed } from './survey-fleet.ts';
+
+/** One folder's migrations on the tenants that it is for: what was decided, before anything is done. */
+export interface MigrationJob {
+  readonly folder: MigrationFolder;
+  readonly direction: 'up' | 'down';
+  readonly decide: (standing: Standing) => Decision;
+  /** Tenants with something to run, and what was read of them. */
+  readonly work: ReadonlyMap<Tenant, { readonly survey: Survey; readonly plan: ChangePlan }>;
+  /** Outcomes that stand already: nothing to run, not readable, not to be run. */
+  readonly settled: readonly Outcome<ChangeResult>[];
+  /** How many tenants there are of each standing. */
+  readonly standings: ReadonlyMap<Standing, number>;
+}
+
+/** Decides for each tenant what is to be run on it; refuses (exit 5) when an applied file was edited. */
+export function planJob(
+  { folder, outcomes }: Surveyed,
+  direction: 'up' | 'down',
+  decide: (standing: Standing) => Decision,
+): MigrationJob {
+  const standings = new Map<Standing, number>();
+  for (const outcome of outcomes) {
+    if (outcome.status !== 'done') continue;
+    const { standing } = outcome.value;
+    standings.set(standing, (standings.get(standing) ?? 0) + 1);
+  }
+  refuseEdited(standings);
+  const decisions = new Map([...standings.keys()].map((standing) => [standing, settle(decide(standing), direction)]));
+  const work = new Map<Tenant, { survey: Survey; plan: ChangePlan }>();
+  const settled: Outcome<ChangeResult>[] = [];
+  for (const outcome of outcomes) {
+    if (outcome.status !== 'done') {
+      settled.push(outcome);
+      continue;
+    }
+    const { tenant, durationMs, value: survey } = outcome;
+    const decision = decisions.get(survey.standing);
+    if (decision === undefined) continue;
+    if ('plan' in decision) work.set(tenant, { survey, plan: decision.plan });
+    else if ('failure' in decision) {
+      settled.push({ tenant, status: 'failed', step: 'plan', error: decision.failure, durationMs });
+    } else settled.push({ tenant, status: 'done', value: decision.nothingToDo, durationMs });
+  }
+  return { folder, direction, decide, work, settled, standings };
+}
+
+/** A plan without migrations is an outcome: the tenant is where it should be. Shared by all that stand so. */
+function settle(decision: Decision, direction: 'up' | 'down'): Decision | { readonly nothingToDo: ChangeResult } {
+  if ('failure' in decision || decision.plan.migrations.length > 0) return decision;
+  const { from, to } = decision.plan;
+  return { nothingToDo: { from, to, ...(direction === 'up' ? { applied: [] } : { reverted: [] }) } };
+}
+
+/** Loads what running needs and refuses (exit 5) what must not be run as it stands. */
+export async function prepareEngine(job: MigrationJob, fake: boolean): Promise<Engine> {
+  const migrations = new Set<Migration>([...job.work.values()].flatMap(({ plan }) => [...plan.migrations]));
+  const usesSql = [...migrations].some(({ kind }) => kind === 'sql');
+  const usesJavaScript = [...migrations].some(({ kind }) => kind === 'js');
+  const inspector = new Inspector(usesSql ? await loadParser() : () => null);
+  const hasSchemas = [...job.work.keys()].some((tenant) => tenant.schema !== null && !tenant.id.startsWith('shared:'));
+  if (!fake) refuseObjections(migrations, job.direction, inspector, hasSchemas);
+  const build = usesJavaScript && !fake ? await loadJavaScript(job.folder) : noJavaScript;
+  return { direction: job.direction, fake, inspector, build };
+}
+
+const noJavaScript = (): never => {
+  throw new TenantError({ message: 'a migration in JavaScript was not loaded', code: 'internal' });
+};
+
+/** Runs a job over the fleet: one outcome for each tenant that had something to run. */
+export async function runJob(
+  context: Context,
+  fleet: Fleet,
+  job: MigrationJob,
+  engine: Engine,
+  options: MigrationOptions,
+): Promise<Outcome<ChangeResult>[]> {
+  const tenants = [...job.work.keys()];
+  const places = groupByPlace(tenants).map(
+    (group): Place<unknown, ChangeResult> => ({
+      ...group,
+      batches: () => group.tenants.map((tenant) => ({ tenants: [tenant] })),
+      work: async (_scope, batch, task) => {
+        const [tenant] = batch.tenants;
+        const known = tenant === undefined ? undefined : job.work.get(tenant);
+        if (tenant === undefined || known === undefined) return;
+        try {
+          task.done(tenant, await changeOne(fleet, job, engine, options, tenant, known, task));
+        } catch (error) {
+          if (!(error instanceof LockWaitStopped)) throw error;
+          task.notStarted(tenant);
+        }
+      },
+    }),
+  );
+  return runFleet<ChangeResult>({
+    phase: job.direction === 'up' ? 'migrating' : 'taking back',
+    tenants,
+    places,
+    limits: fleet.limits,
+    policy: {
+      maxFailures: resolveShare(options.maxFailures, tenants.length),
+      maxSameCause: options.maxSameCause,
+      canary: resolveShare(options.canary, tenants.length) ?? 0,
+    },
+    timeoutMs: options.timeoutMs,
+    errors: errorReader,
+    interrupts: context.interrupts,
+    emit: context.emit,
+  });
+}
+
+function changeOne(
+  fleet: Fleet,
+  job: MigrationJob,
+  engine: Engine,
+  options: MigrationOptions,
+  tenant: Tenant,
+  { survey, plan }: { readonly survey: Survey; readonly plan: ChangePlan },
+  task: Parameters<Place<unknown, ChangeResult>['work']>[2],
+): Promise<ChangeResult> {
+  const { timeouts } = fleet.inventory;
+  return fleet.pools.use(tenant.server, tenant.database, async (session) => {
+    const cancel = () => void session.cancel();
+    task.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      task.signal.throwIfAborted();
+      return await changeTenant(session, tenant, survey, plan, {
+        engine,
+        plan: (applied) => {
+          const decision = job.decide(compareToFolder(applied, job.folder));
+          if ('failure' in decision) throw new TenantError(decision.failure);
+          return decision.plan;
+        },
+        applicationName: applicationName(fleet.run, tenant.id),
+        lockTimeoutMs: options.lockTimeoutMs ?? timeouts.lockMs,
+        statementTimeoutMs: timeouts.statementMs,
+        lockWaitMs: options.lockWaitMs,
+        stop: task.stop,
+        onStep: (step) => task.step(tenant, step),
+      });
+    } finally {
+      task.signal.removeEventListener('abort', cancel);
+    }
+  });
+}

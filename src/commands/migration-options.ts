@@ -1,0 +1,72 @@
+import { UsageError } from '../errors.ts';
+import type { Flag, RawOptions } from './command.ts';
+import { type FleetOptions, readFleetOptions } from './fleet-options.ts';
+import { readCount, readDuration, readShare, readSwitch, readText, type Share } from './read-options.ts';
+
+/** What `migrate up` and `migrate down` have in common. */
+export interface MigrationOptions extends FleetOptions {
+  readonly to: string | null;
+  readonly count: number | null;
+  readonly fake: boolean;
+  readonly dryRun: boolean;
+  readonly checkOrder: boolean;
+  readonly canary: Share | null;
+  readonly maxFailures: Share | null;
+  /** Null: never stop for that reason. */
+  readonly maxSameCause: number | null;
+  readonly lockWaitMs: number;
+  /** Null: the inventory's. */
+  readonly lockTimeoutMs: number | null;
+}
+
+const defaultSameCause = 3;
+const defaultLockWaitMs = 30_000;
+
+function flag(flags: string, description: string, fromEnvironment = true): Flag {
+  return { flags, description, fromEnvironment, group: 'Which migrations:' };
+}
+
+export const orderFlag = flag('--no-check-order', 'also run migrations older than one that was applied', false);
+
+export const upTargetFlags: readonly Flag[] = [
+  flag('--to <migration>', 'up to this one and no further: its name, or a beginning that only it has (0142)', false),
+  flag('--count <n>', 'the next n of each tenant', false),
+  flag('--fake', 'write the history only, run nothing', false),
+  orderFlag,
+];
+
+export const downTargetFlags: readonly Flag[] = [
+  flag('--to <migration>', 'take back all that ran after this one, which stays', false),
+  flag('--count <n>', 'take back the last n of each tenant (default: 1)', false),
+  flag('--fake', 'write the history only, run nothing', false),
+];
+
+export function readMigrationOptions(raw: RawOptions): MigrationOptions {
+  const sameCause = readCount(raw, 'maxSameCause', 0) ?? defaultSameCause;
+  const [to, count] = [readText(raw, 'to'), readCount(raw, 'count')];
+  if (to !== null && count !== null) throw new UsageError('--to and --count exclude each other');
+  return {
+    ...readFleetOptions(raw),
+    to,
+    count,
+    fake: readSwitch(raw, 'fake'),
+    dryRun: readSwitch(raw, 'dryRun'),
+    checkOrder: raw.checkOrder !== false,
+    canary: readShare(raw, 'canary'),
+    maxFailures: readShare(raw, 'maxFailures'),
+    maxSameCause: sameCause === 0 ? null : sameCause,
+    lockWaitMs: readDuration(raw, 'lockWait') ?? defaultLockWaitMs,
+    lockTimeoutMs: readDuration(raw, 'lockTimeout'),
+  };
+}
+
+/** The flags that a retry of some tenants repeats. */
+export function retryFlags(options: MigrationOptions): readonly string[] {
+  return [
+    ...(options.to === null ? [] : ['--to', options.to]),
+    ...(options.count === null ? [] : ['--count', String(options.count)]),
+    ...(options.fake ? ['--fake'] : []),
+    ...(options.checkOrder ? [] : ['--no-check-order']),
+    ...(options.skipUnreachable ? ['--skip-unreachable'] : []),
+  ];
+}

@@ -1,0 +1,276 @@
+import path from 'node:path';
+import type { Context } from '../context.ts';
+import { type Failure, RefusedError, UsageError } from '../errors.ts';
+import { discoverTenants, type ReadSource } from '../fleet/discovery.ts';
+import { literalPrefix } from '../fleet/glob.ts';
+import { checkedInventories } from '../fleet/inventory/checked-cache.ts';
+import { findInventory } from '../fleet/inventory/find.ts';
+import { loadInventory } from '../fleet/inventory/load.ts';
+import type { DiscoverEntry, Inventory } from '../fleet/inventory/types.ts';
+import { newRunId, readRun } from '../fleet/ledger.ts';
+import { limitsOf, type RunLimits } from '../fleet/limits.ts';
+import type { Outcome } from '../fleet/outcome.ts';
+import { idsFromText, type Selection, selectTenants, sourcesToRead } from '../fleet/selection.ts';
+import { placeKey, type Tenant } from '../fleet/tenant.ts';
+import type { SourceReport } from '../output/result.ts';
+import { listDatabases, listSchemas, runRegistryQuery } from '../postgres/discovery.ts';
+import { toFailure } from '../postgres/failure.ts';
+import { Servers } from '../postgres/servers.ts';
+import { SessionPools } from '../postgres/session-pools.ts';
+import type { ConnectionSettings } from '../postgres/settings/connection-settings.ts';
+import { PasswordCache } from '../postgres/settings/password-sources.ts';
+import { resolveConnection } from '../postgres/settings/resolve-connection.ts';
+import { isConnectionError } from '../postgres/sqlstates.ts';
+import { applicationName, prepareReader } from '../postgres/tenant-session.ts';
+import type { FleetOptions } from './fleet-options.ts';
+
+/** The part of the fleet that a command works on, and the means to reach it. */
+export interface Fleet {
+  readonly inventory: Inventory;
+  /** Names the run in application_name, and in the ledger when there is one. */
+  readonly run: string;
+  /** Selected and fit to be worked on, in order. */
+  readonly tenants: readonly Tenant[];
+  /** Selected, but not to be worked on: what discovery could not use, what lives on a server that is skipped. */
+  readonly rejected: readonly Outcome<never>[];
+  /** All selected, in the order in which they are reported. */
+  readonly selected: readonly Tenant[];
+  readonly sources: readonly SourceReport[];
+  readonly pools: SessionPools;
+  readonly servers: Servers;
+  readonly limits: RunLimits;
+}
+
+/** Tenants that share a database. */
+export interface FleetPlace {
+  readonly server: string;
+  readonly database: string;
+  readonly tenants: readonly Tenant[];
+}
+
+export interface OpenOptions extends FleetOptions {
+  /** Commands that change things refuse to go on without a server; those that read report what they reach. */
+  readonly mode: 'read' | 'change';
+  /** False: only discovery speaks to servers. */
+  readonly reachesServers?: boolean;
+  /** A dry run writes nothing anywhere, not even to a cache. */
+  readonly writesNothing?: boolean;
+}
+
+/** From the inventory to the selected tenants and their servers; lets go of every connection at the end. */
+export async function withFleet<T>(
+  context: Context,
+  options: OpenOptions,
+  work: (fleet: Fleet) => Promise<T>,
+): Promise<T> {
+  const inventory = await readInventory(context, options);
+  const run = newRunId(context.now());
+  const settingsOf = connectionSettings(context, inventory);
+  const servers = new Servers(settingsOf, applicationName(run, '-'));
+  const configured = limitsOf({ ...inventory.limits, ...options.limits }, inventory.servers.values());
+  const limitOf = (server: string) => serverLimit(server, configured, servers);
+  const pools = new SessionPools((server, database) => servers.connect(server, database), limitOf);
+  try {
+    const selection = await resolveSelection(context, inventory, options);
+    const found = await discoverTenants(inventory, sourceReader(pools, settingsOf, run), {
+      entries: sourcesToRead(inventory, selection),
+      concurrency: configured.fleet.concurrency,
+      toFailure: failureOrThrow,
+    });
+    const failures = new Map(found.failed.map(({ tenant, failure }) => [tenant, failure]));
+    const { tenants: selected, warnings } = selectTenants([...found.tenants, ...failures.keys()], selection);
+    for (const message of warnings) context.emit({ type: 'notice', level: 'warning', message });
+    const unread = found.sources.flatMap(({ server, database, error }) =>
+      error === undefined ? [] : [{ server, database, error }],
+    );
+    const workable = selected.filter((tenant) => !failures.has(tenant));
+    const unreachable = options.reachesServers === false ? [] : await reachServers(workable, pools, servers);
+    const sources = [...unread, ...unreachable];
+    const isOut = skipOrRefuse(sources, unreachable, options);
+    const limits = { ...configured, perServer: new Map([...inventory.servers.keys()].map((id) => [id, limitOf(id)])) };
+    return await work({
+      inventory,
+      run,
+      tenants: workable.filter((tenant) => !isOut(tenant)),
+      rejected: [...rejectFailed(selected, failures), ...rejectSkipped(workable.filter(isOut))],
+      selected,
+      sources: sources.map((source) => (options.skipUnreachable ? { ...source, skipped: true } : source)),
+      pools,
+      servers,
+      limits,
+    });
+  } finally {
+    await pools.closeAll();
+  }
+}
+
+/** Reads the inventory that the flags, the environment or the working directory name. */
+export async function readInventory(
+  context: Context,
+  options: { readonly config: string | null; readonly writesNothing?: boolean },
+): Promise<Inventory> {
+  const { cwd, env, version } = context;
+  const found = await findInventory({ cwd, env, config: options.config ?? undefined });
+  const { inventory, warnings } = await loadInventory(found, {
+    openCache: (state) => checkedInventories({ state, version, write: options.writesNothing !== true }),
+  });
+  for (const { message, hint } of warnings) context.emit({ type: 'notice', level: 'warning', message, hint });
+  return inventory;
+}
+
+/** Settings of each server, made once; what is wrong with them is a usage error before anything is touched. */
+export function connectionSettings(context: Context, inventory: Inventory): (server: string) => ConnectionSettings {
+  const { cwd, env, homeDir, osUser } = context;
+  const baseDir = path.dirname(path.resolve(cwd, inventory.file));
+  const cache = new PasswordCache({ env, baseDir });
+  const known = new Map<string, ConnectionSettings>();
+  return (serverId) => {
+    let settings = known.get(serverId);
+    if (settings === undefined) {
+      const server = inventory.servers.get(serverId);
+      settings = resolveConnection({
+        serverId,
+        conninfo: server?.url ?? null,
+        env,
+        homeDir,
+        baseDir,
+        osUser,
+        connectTimeoutMs: inventory.timeouts.connectMs,
+        password: server?.password ? { source: server.password, cache } : null,
+      });
+      for (const message of settings.warnings) context.emit({ type: 'notice', level: 'warning', message });
+      known.set(serverId, settings);
+    }
+    return settings;
+  };
+}
+
+/** Groups tenants by the database they live in. */
+export function groupByPlace(tenants: readonly Tenant[]): FleetPlace[] {
+  const places = new Map<string, { server: string; database: string; tenants: Tenant[] }>();
+  for (const tenant of tenants) {
+    const key = placeKey(tenant);
+    const place = places.get(key) ?? { server: tenant.server, database: tenant.database, tenants: [] };
+    place.tenants.push(tenant);
+    places.set(key, place);
+  }
+  return [...places.values()];
+}
+
+/** Outcomes from several lists in the order of selection; a later list has the last word on its tenants. */
+export function mergeOutcomes<V>(selected: readonly Tenant[], ...lists: (readonly Outcome<V>[])[]): Outcome<V>[] {
+  const byTenant = new Map(lists.flat().map((outcome) => [outcome.tenant, outcome]));
+  return selected.flatMap((tenant) => byTenant.get(tenant) ?? []);
+}
+
+/** At most half of the connections that are free when the run begins: the application needs them too. */
+function serverLimit(server: string, configured: RunLimits, servers: Servers): number {
+  const limit = configured.perServer.get(server) ?? configured.fleet.perServer;
+  const facts = servers.facts(server);
+  return facts === undefined ? limit : Math.min(limit, Math.max(1, Math.floor(facts.freeConnections / 2)));
+}
+
+async function resolveSelection(context: Context, inventory: Inventory, options: FleetOptions): Promise<Selection> {
+  const { selection, fromRun } = options;
+  const tenants = selection.tenants.includes('-')
+    ? [...selection.tenants.filter((pattern) => pattern !== '-'), ...idsFromText(await context.readStdin())]
+    : selection.tenants;
+  if (fromRun === null) return { ...selection, tenants };
+  const { manifest, entries } = await readRun(inventory.state, fromRun.run);
+  // A tenant without a line was in the middle, or not begun, when the run was killed.
+  const ids = manifest.tenants.filter((id) => fromRun.outcomes.includes(entries.get(id)?.status ?? 'interrupted'));
+  return { ...selection, tenants, fromRun: ids };
+}
+
+function sourceReader(
+  pools: SessionPools,
+  settingsOf: (server: string) => ConnectionSettings,
+  run: string,
+): ReadSource {
+  return (entry: DiscoverEntry) => {
+    const database = entry.kind === 'databases' ? settingsOf(entry.server).database : entry.database;
+    return pools.use(entry.server, database, async (session) => {
+      if (entry.kind === 'query') return runRegistryQuery(session, entry.query);
+      const prefix = literalPrefix(entry.pattern);
+      const names = entry.kind === 'schemas' ? listSchemas(session, prefix) : listDatabases(session, prefix);
+      const [found] = await Promise.all([names, prepareReader(session, applicationName(run, 'discovery'))]);
+      return found;
+    });
+  };
+}
+
+/** A guard's refusal, or a mistake in the settings, is about the whole command and not about one server. */
+function failureOrThrow(error: unknown): Failure {
+  if (error instanceof RefusedError || error instanceof UsageError) throw error;
+  return toFailure(error);
+}
+
+/** Makes sure that each server was asked about itself before the work begins; returns those that are down. */
+async function reachServers(
+  tenants: readonly Tenant[],
+  pools: SessionPools,
+  servers: Servers,
+): Promise<readonly SourceReport[]> {
+  const databases = new Map<string, Set<string>>();
+  for (const { server, database } of tenants) {
+    databases.set(server, (databases.get(server) ?? new Set()).add(database));
+  }
+  const reports = await Promise.all(
+    [...databases].map(async ([server, names]) => {
+      if (servers.facts(server) !== undefined) return [];
+      const error = await reachServer(server, [...names], pools);
+      return error === null ? [] : [{ server, database: null, error }];
+    }),
+  );
+  return reports.flat();
+}
+
+/** A database that is missing or closed is its tenants' affair; the next one tells whether the server is there. */
+async function reachServer(server: string, databases: readonly string[], pools: SessionPools): Promise<Failure | null> {
+  for (const database of databases) {
+    try {
+      await pools.use(server, database, async () => {});
+      return null;
+    } catch (error) {
+      const failure = failureOrThrow(error);
+      if (isConnectionError(error)) return failure;
+    }
+  }
+  return null;
+}
+
+/** Tells which tenants are left out; refuses when the command must not go on without them. */
+function skipOrRefuse(
+  sources: readonly SourceReport[],
+  unreachable: readonly SourceReport[],
+  options: OpenOptions,
+): (tenant: Tenant) => boolean {
+  if (options.mode === 'read' || sources.length === 0) return () => false;
+  if (!options.skipUnreachable) {
+    throw new RefusedError('part of the fleet cannot be reached, and this command changes things', {
+      details: sources.map(({ server, database, error }) => {
+        return `server ${server}${database === null ? '' : `, database ${database}`}: ${error.message}`;
+      }),
+      hint: 'leave it out by the selection, or go on without it: --skip-unreachable',
+    });
+  }
+  const out = new Set(unreachable.map(({ server }) => server));
+  return ({ server }) => out.has(server);
+}
+
+function rejectFailed(selected: readonly Tenant[], failures: ReadonlyMap<Tenant, Failure>): Outcome<never>[] {
+  return selected.flatMap((tenant) => {
+    const error = failures.get(tenant);
+    return error === undefined ? [] : [{ tenant, status: 'failed', step: 'discovery', error, durationMs: 0 }];
+  });
+}
+
+function rejectSkipped(tenants: readonly Tenant[]): Outcome<never>[] {
+  return tenants.map((tenant) => ({
+    tenant,
+    status: 'skipped',
+    reason: 'not-started',
+    because: `server ${tenant.server} cannot be reached`,
+    durationMs: 0,
+  }));
+}

@@ -1,0 +1,29 @@
+import type { Command } from './command.ts';
+
+export interface CommandEntry {
+  /** As it is typed: `migrate status`. */
+  readonly name: string;
+  /** Typed without this last word it is meant all the same: `migrate` is `migrate up`. */
+  readonly isDefault?: boolean;
+  readonly load: () => Promise<Command<never, never>>;
+}
+
+/** Every command, loaded only when it is asked for: `--version` and `migrate` do not pay for the others. */
+export const registry: readonly CommandEntry[] = [
+  { name: 'migrate up', isDefault: true, load: async () => (await import('./migrate-up.ts')).migrateUp as never },
+  { name: 'migrate status', load: async () => (await import('./migrate-status.ts')).migrateStatus as never },
+  { name: 'migrate plan', load: async () => (await import('./migrate-plan.ts')).migratePlan as never },
+  { name: 'migrate down', load: async () => (await import('./migrate-down.ts')).migrateDown as never },
+  { name: 'migrate create', load: async () => (await import('./migrate-create.ts')).migrateCreate as never },
+  { name: 'tenants list', load: async () => (await import('./tenants-list.ts')).tenantsList as never },
+  { name: 'demo', load: async () => (await import('./demo.ts')).demo as never },
+];
+
+/** What the first words of the command line name: an entry, or nothing yet (help, a typing error). */
+export function findEntry(words: readonly string[]): CommandEntry | null {
+  const [first, second] = words;
+  const exact = registry.find(({ name }) => name === `${first} ${second}` || name === first);
+  if (exact !== undefined) return exact;
+  const isGroupOnly = second === undefined || second.startsWith('-');
+  return (isGroupOnly && registry.find(({ name, isDefault }) => isDefault && name.startsWith(`${first} `))) || null;
+}

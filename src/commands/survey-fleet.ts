@@ -1,0 +1,93 @@
+import path from 'node:path';
+import type { Context } from '../context.ts';
+import { UsageError } from '../errors.ts';
+import type { EventListener } from '../fleet/events.ts';
+import type { Inventory } from '../fleet/inventory/types.ts';
+import type { Outcome } from '../fleet/outcome.ts';
+import type { ErrorReader, Place } from '../fleet/place.ts';
+import { type FailurePolicy, runFleet } from '../fleet/run.ts';
+import { placeKey, type Tenant } from '../fleet/tenant.ts';
+import { type MigrationFolder, readFolder } from '../migrations/folder.ts';
+import { type Survey, Surveyor } from '../migrations/survey.ts';
+import { errorKind, toFailure } from '../postgres/failure.ts';
+import { applicationName } from '../postgres/tenant-session.ts';
+import { type Fleet, groupByPlace } from './open-fleet.ts';
+
+/** How the executor reads PostgreSQL's errors. */
+export const errorReader: ErrorReader = { kind: errorKind, toFailure };
+
+/** A run that only reads goes on, whatever fails. */
+export const goOn: FailurePolicy = { maxFailures: null, maxSameCause: null, canary: 0 };
+
+/** Tenants, or shared schemas, that one migrations folder is for. */
+export interface Surveyed {
+  readonly folder: MigrationFolder;
+  readonly tenants: readonly Tenant[];
+  readonly outcomes: readonly Outcome<Survey>[];
+}
+
+/** The tenants' migrations folder, read once a run. */
+export function tenantFolder(context: Context, inventory: Inventory): MigrationFolder {
+  if (inventory.migrations === null) {
+    throw new UsageError(`${inventory.file} names no migrations folder`, { hint: 'add `migrations: ./migrations`' });
+  }
+  return readFolder(inventory.migrations, context.cwd);
+}
+
+/** Reads where tenants stand. The phase is shown; a tenant's reading is no outcome of the command, so it is not. */
+export async function surveyTenants(
+  context: Context,
+  fleet: Fleet,
+  folder: MigrationFolder,
+  tenants: readonly Tenant[],
+): Promise<Surveyed> {
+  const surveyor = new Surveyor(folder, fleet.pools, applicationName(fleet.run, 'survey'));
+  const places = groupByPlace(tenants).map((place): Place<unknown, Survey> => {
+    return surveyor.place(place.server, place.database, place.tenants);
+  });
+  const outcomes = await runFleet<Survey>({
+    phase: 'reading histories',
+    tenants,
+    places,
+    limits: fleet.limits,
+    policy: goOn,
+    timeoutMs: null,
+    errors: errorReader,
+    interrupts: context.interrupts,
+    emit: withoutTenants(context.emit),
+  });
+  return { folder, tenants, outcomes };
+}
+
+/** What the tenants' databases share and has a migrations folder of its own, each surveyed like a tenant. */
+export async function surveyShared(context: Context, fleet: Fleet): Promise<readonly Surveyed[]> {
+  const places = new Set(fleet.tenants.map(placeKey));
+  const byFolder = new Map<string, Tenant[]>();
+  for (const shared of fleet.inventory.shared) {
+    if (!places.has(placeKey(shared))) continue;
+    const folder = path.resolve(shared.migrations);
+    byFolder.set(folder, [...(byFolder.get(folder) ?? []), sharedTenant(shared)]);
+  }
+  return Promise.all(
+    [...byFolder].map(([folder, tenants]) => surveyTenants(context, fleet, readFolder(folder, context.cwd), tenants)),
+  );
+}
+
+/** A shared schema stands in for a tenant: it is locked, surveyed and migrated in the same way. */
+function sharedTenant({ server, database, schema }: Inventory['shared'][number]): Tenant {
+  return {
+    id: `shared:${server}/${database}/${schema}`,
+    server,
+    database,
+    schema,
+    labels: {},
+    searchPath: schema === 'public' ? ['public'] : [schema, 'public'],
+    role: null,
+  };
+}
+
+function withoutTenants(emit: EventListener): EventListener {
+  return (event) => {
+    if (event.type === 'phase' || event.type === 'phase-ended' || event.type === 'notice') emit(event);
+  };
+}

@@ -1,0 +1,49 @@
+import type { Failure } from '../errors.ts';
+import type { Tenant } from './tenant.ts';
+
+/** `not-started` counts towards exit 3 and 4; `hibernated` has a total of its own. */
+export type SkipReason = 'not-started' | 'hibernated';
+
+interface Settled {
+  readonly tenant: Tenant;
+  /** Milliseconds from the first touch of this tenant to its end; 0 when it was never touched. */
+  readonly durationMs: number;
+}
+
+/** Exactly one of these for each selected tenant, whatever happened to its batch. */
+export type Outcome<V = unknown> =
+  | (Settled & { readonly status: 'done'; readonly value: V; readonly finding?: boolean })
+  | (Settled & { readonly status: 'failed'; readonly step: string | null; readonly error: Failure })
+  /** Was in the middle: look at it. */
+  | (Settled & { readonly status: 'interrupted'; readonly step: string | null; readonly error?: Failure })
+  /** Never touched. */
+  | (Settled & { readonly status: 'skipped'; readonly reason: SkipReason; readonly because?: string });
+
+export interface Totals {
+  readonly selected: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly interrupted: number;
+  readonly skipped: number;
+  readonly hibernated: number;
+  readonly findings: number;
+}
+
+/** Counts outcomes by status; `skipped` leaves hibernated tenants out, which have a total of their own. */
+export function countOutcomes(outcomes: readonly Outcome[]): Totals {
+  const totals = {
+    selected: outcomes.length,
+    done: 0,
+    failed: 0,
+    interrupted: 0,
+    skipped: 0,
+    hibernated: 0,
+    findings: 0,
+  };
+  for (const outcome of outcomes) {
+    if (outcome.status === 'skipped' && outcome.reason === 'hibernated') totals.hibernated += 1;
+    else totals[outcome.status] += 1;
+    if (outcome.status === 'done' && outcome.finding === true) totals.findings += 1;
+  }
+  return totals;
+}

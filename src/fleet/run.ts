@@ -1,0 +1,169 @@
+import type { Interrupts } from '../context.ts';
+import { causeKey } from './cause.ts';
+import type { EventListener } from './events.ts';
+import type { RunLimits } from './limits.ts';
+import type { Outcome } from './outcome.ts';
+import { OutcomeBook } from './outcome-book.ts';
+import type { ErrorReader, Place } from './place.ts';
+import type { Tenant } from './tenant.ts';
+import { Wave } from './wave.ts';
+
+/** When a run stops starting tenants. Null: never for that reason. */
+export interface FailurePolicy {
+  readonly maxFailures: number | null;
+  /** This many tenants failed for one cause: the next would too. */
+  readonly maxSameCause: number | null;
+  /** This many tenants first; all must succeed before the others start. */
+  readonly canary: number;
+}
+
+export interface FleetRun<V> {
+  /** What the run does, for progress: `migrating`. */
+  readonly phase: string;
+  /** All tenants in the order of selection; each must live in one of the places. */
+  readonly tenants: readonly Tenant[];
+  readonly places: readonly Place<unknown, V>[];
+  readonly limits: RunLimits;
+  readonly policy: FailurePolicy;
+  readonly timeoutMs: number | null;
+  readonly errors: ErrorReader;
+  readonly interrupts: Interrupts;
+  readonly emit: EventListener;
+}
+
+/**
+ * Works through a fleet and never rejects: one outcome per tenant, in the order of selection.
+ * A tenant that was not begun when the run stopped is `skipped` (`not-started`), one in the middle `interrupted`.
+ */
+export async function runFleet<V>(run: FleetRun<V>): Promise<Outcome<V>[]> {
+  const emit = guarded(run.emit);
+  const book = new OutcomeBook<V>(emit, run.errors);
+  const brake = new AbortController();
+  const stop = AbortSignal.any([run.interrupts.stop, run.interrupts.cancel, run.interrupts.abandon, brake.signal]);
+  const failures = new FailureCounter(run.policy, book, (reason) => {
+    emit({ type: 'notice', level: 'warning', message: reason });
+    brake.abort(reason);
+  });
+
+  emit({ type: 'phase', name: run.phase, servers: countByServer(run.tenants) });
+  const waves = cutWaves(run.tenants, run.policy.canary);
+  for (const [index, tenants] of waves.entries()) {
+    if (stop.aborted) break;
+    const wave = new Wave<V>({
+      places: restrictPlaces(run.places, new Set(tenants), waves.length > 1),
+      limits: run.limits,
+      book,
+      errors: run.errors,
+      stop,
+      cancel: AbortSignal.any([run.interrupts.cancel, run.interrupts.abandon]),
+      timeoutMs: run.timeoutMs,
+      onFailed: (tenant) => failures.add(tenant),
+      notice: (message) => emit({ type: 'notice', level: 'warning', message }),
+    });
+    await Promise.race([wave.run(), aborted(run.interrupts.abandon)]);
+    const isLast = index === waves.length - 1;
+    if (!isLast && tenants.some((tenant) => book.get(tenant)?.status !== 'done')) {
+      failures.stop('the canary did not succeed: the other tenants were not started');
+    }
+  }
+  const outcomes = settleTheRest(run.tenants, book, brake.signal);
+  emit({ type: 'phase-ended', name: run.phase });
+  return outcomes;
+}
+
+class FailureCounter<V> {
+  readonly #policy: FailurePolicy;
+  readonly #book: OutcomeBook<V>;
+  readonly #stop: (reason: string) => void;
+  readonly #causes = new Map<string, number>();
+  #failures = 0;
+  #stopped = false;
+
+  constructor(policy: FailurePolicy, book: OutcomeBook<V>, stop: (reason: string) => void) {
+    this.#policy = policy;
+    this.#book = book;
+    this.#stop = stop;
+  }
+
+  stop(reason: string): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#stop(reason);
+  }
+
+  add(tenant: Tenant): void {
+    const outcome = this.#book.get(tenant);
+    if (outcome?.status !== 'failed') return;
+    const { maxFailures, maxSameCause } = this.#policy;
+    this.#failures += 1;
+    const cause = causeKey(outcome.error, tenant);
+    const sameCause = (this.#causes.get(cause) ?? 0) + 1;
+    this.#causes.set(cause, sameCause);
+    if (maxSameCause !== null && sameCause >= maxSameCause) {
+      this.stop(`${sameCause} tenants failed for one cause: no further tenant is started (--max-same-cause)`);
+    } else if (maxFailures !== null && this.#failures >= Math.max(1, maxFailures)) {
+      this.stop(`${this.#failures} tenants failed: no further tenant is started (--max-failures)`);
+    }
+  }
+}
+
+function cutWaves(tenants: readonly Tenant[], canary: number): (readonly Tenant[])[] {
+  const waves = canary > 0 ? [tenants.slice(0, canary), tenants.slice(canary)] : [tenants];
+  return waves.filter((wave) => wave.length > 0);
+}
+
+function restrictPlaces<V>(
+  places: readonly Place<unknown, V>[],
+  tenants: ReadonlySet<Tenant>,
+  partial: boolean,
+): readonly Place<unknown, V>[] {
+  if (!partial) return places;
+  return places
+    .map((place) => ({
+      server: place.server,
+      database: place.database,
+      tenants: place.tenants.filter((tenant) => tenants.has(tenant)),
+      open: async (signal: AbortSignal) => place.open?.(signal),
+      batches: (scope: unknown) =>
+        place
+          .batches(scope)
+          .map((batch) => ({ ...batch, tenants: batch.tenants.filter((tenant) => tenants.has(tenant)) }))
+          .filter((batch) => batch.tenants.length > 0),
+      work: place.work.bind(place),
+      close: async (scope: unknown) => place.close?.(scope),
+    }))
+    .filter((place) => place.tenants.length > 0);
+}
+
+function settleTheRest<V>(tenants: readonly Tenant[], book: OutcomeBook<V>, brake: AbortSignal): Outcome<V>[] {
+  const because = brake.aborted ? String(brake.reason) : undefined;
+  return tenants.map((tenant) => {
+    if (book.isStarted(tenant)) book.interrupted(tenant);
+    else book.skipped(tenant, 'not-started', because);
+    const outcome = book.get(tenant);
+    if (outcome === undefined) throw new Error(`tenant ${tenant.id} has no outcome`);
+    return outcome;
+  });
+}
+
+function countByServer(tenants: readonly Tenant[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { server } of tenants) counts.set(server, (counts.get(server) ?? 0) + 1);
+  return counts;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** A listener that throws must not hurt a migration. */
+function guarded(emit: EventListener): EventListener {
+  return (event) => {
+    try {
+      emit(event);
+    } catch {
+      // The run matters more than its picture.
+    }
+  };
+}

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { exitCodes } from './errors.ts';
+import type { StopSignal } from './interrupts.ts';
+
+/** Runs the program on this process's arguments; resolves to its exit code. */
+export async function main(): Promise<number> {
+  const argv = process.argv.slice(2);
+  const version = readVersion();
+  // The quickest question gets its answer before anything is loaded.
+  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+    process.stdout.write(`${version}\n`);
+    return exitCodes.ok;
+  }
+  const [{ runProgram }, { openNodeStream }, os] = await Promise.all([
+    import('./program.ts'),
+    import('./output/node-stream.ts'),
+    import('node:os'),
+  ]);
+  return runProgram(argv, {
+    version,
+    self: [process.execPath, ...process.argv.slice(1, 2)],
+    env: process.env,
+    cwd: process.cwd(),
+    homeDir: os.homedir(),
+    osUser: process.env.USER || os.userInfo().username,
+    stdout: openNodeStream(process.stdout),
+    stderr: openNodeStream(process.stderr),
+    readStdin,
+    prompt: process.stdin.isTTY && process.stderr.isTTY ? prompt : null,
+    now: () => new Date(),
+    onSignal,
+  });
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+async function readStdin(): Promise<string> {
+  const { text } = await import('node:stream/consumers');
+  return text(process.stdin);
+}
+
+async function prompt(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
+}
+
+function onSignal(listener: (signal: StopSignal) => void): () => void {
+  process.on('SIGINT', listener);
+  process.on('SIGTERM', listener);
+  return () => {
+    process.off('SIGINT', listener);
+    process.off('SIGTERM', listener);
+  };
+}

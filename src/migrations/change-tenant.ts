@@ -1,0 +1,176 @@
+import { TenantError } from '../errors.ts';
+import { type Tenant, tenantSchema } from '../fleet/tenant.ts';
+import { tenantKey } from '../postgres/advisory-locks.ts';
+import { describeHolder, lockTenant } from '../postgres/lock-wait.ts';
+import type { Session } from '../postgres/session.ts';
+import { sql } from '../postgres/sql.ts';
+import { prepareSession } from '../postgres/tenant-session.ts';
+import { Change, type Engine } from './change.ts';
+import type { Migration } from './folder.ts';
+import {
+  type AppliedMigration,
+  findHistories,
+  fingerprintStatement,
+  type HistoryFingerprint,
+  type HistoryPlace,
+  noHistory,
+  prepareHistoryStatements,
+  readHistories,
+  sameHistory,
+} from './history.ts';
+
+/** What was read of a tenant before its lock was held. */
+export interface KnownHistory {
+  readonly place: HistoryPlace;
+  readonly fingerprint: HistoryFingerprint;
+}
+
+/** What `value` of a done outcome holds. */
+export interface ChangeResult {
+  /** Version before and after; null: no migration applied. */
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly applied?: readonly string[];
+  readonly reverted?: readonly string[];
+  /** Instead of the two above in a dry run: what would run. */
+  readonly pending?: readonly string[];
+}
+
+/** The plan for one history; equal histories have the same plan object. */
+export interface ChangePlan {
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly migrations: readonly Migration[];
+}
+
+export interface ChangeOptions {
+  readonly engine: Engine;
+  /** Plans for a history as it is under the lock; throws a TenantError when it must not go on. */
+  readonly plan: (applied: readonly AppliedMigration[]) => ChangePlan;
+  readonly applicationName: string;
+  readonly lockTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly lockWaitMs: number;
+  readonly stop: AbortSignal;
+  readonly onStep: (step: string) => void;
+}
+
+/** Somebody else may change the tenant between two looks; more often than this is no accident. */
+const maxLooks = 5;
+
+/**
+ * Brings one tenant where the plan wants it. Takes the tenant's locks, looks again under them (another operator may
+ * have been quicker: then the plan is made anew), checks that the session really stands in the tenant's schema, and
+ * runs what is left.
+ */
+export async function changeTenant(
+  session: Session,
+  tenant: Tenant,
+  known: KnownHistory,
+  planned: ChangePlan,
+  options: ChangeOptions,
+): Promise<ChangeResult> {
+  await takeTenant(session, tenant, options);
+  let expected = known;
+  let plan = planned;
+  for (let look = 1; look <= maxLooks; look += 1) {
+    const seen = await beginAndLook(session, tenant, expected);
+    if (sameHistory(seen.fingerprint, expected.fingerprint)) {
+      return runPlan(session, tenant, seen.place, plan, options);
+    }
+    await session.raw('ROLLBACK');
+    expected = seen;
+    plan = options.plan(await readHistory(session, tenant, seen.place));
+  }
+  throw new TenantError({
+    message: 'the history changes while it is locked: a tool that knows no lock of tenantctl is migrating this tenant',
+    code: 'changed-meanwhile',
+    hint: 'stop the other tool and run the same command again',
+  });
+}
+
+async function takeTenant(session: Session, tenant: Tenant, options: ChangeOptions): Promise<void> {
+  await Promise.all([
+    prepareSession(session, {
+      searchPath: tenant.searchPath,
+      role: tenant.role,
+      lockTimeoutMs: options.lockTimeoutMs,
+      statementTimeoutMs: options.statementTimeoutMs,
+      applicationName: options.applicationName,
+    }),
+    lockTenant(session, tenantKey(tenant.schema), {
+      maxWaitMs: options.lockWaitMs,
+      stop: options.stop,
+      onWait: (holder) => options.onStep(`waiting for the lock held by ${describeHolder(holder)}`),
+    }),
+  ]);
+}
+
+/** Opens the transaction and reads in it what the plan rests on, in one round trip. */
+async function beginAndLook(session: Session, tenant: Tenant, expected: KnownHistory): Promise<KnownHistory> {
+  const schema = tenantSchema(tenant);
+  const [, [standsIn], places, fingerprints] = await Promise.all([
+    session.raw('BEGIN'),
+    session.query<{ schema: string | null }>(sql`SELECT pg_catalog.current_schema() AS schema`),
+    findHistories(session, [schema]),
+    expected.place.tableExists
+      ? session.query<{ count: string; hash: string }>(fingerprintStatement(tenant, expected.place))
+      : [],
+  ]);
+  const place = places.get(schema);
+  if (place === undefined || !place.schemaExists) throw missingSchema(tenant);
+  if (standsIn?.schema !== schema) throw noUsage(tenant, standsIn?.schema ?? null);
+  const [row] = fingerprints;
+  const fingerprint = row === undefined ? noHistory : { count: Number(row.count), hash: row.hash };
+  // A table that appeared since was not read: it counts as another history, so that it is.
+  const appeared = place.tableExists && !expected.place.tableExists;
+  return { place, fingerprint: appeared ? { count: -1, hash: '' } : fingerprint };
+}
+
+async function readHistory(
+  session: Session,
+  tenant: Tenant,
+  place: HistoryPlace,
+): Promise<readonly AppliedMigration[]> {
+  const histories = await readHistories(session, [tenant], new Map([[tenantSchema(tenant), place]]));
+  return histories.get(tenant) ?? [];
+}
+
+async function runPlan(
+  session: Session,
+  tenant: Tenant,
+  place: HistoryPlace,
+  plan: ChangePlan,
+  { engine, onStep }: ChangeOptions,
+): Promise<ChangeResult> {
+  if (plan.migrations.length === 0) {
+    await session.raw('ROLLBACK');
+  } else {
+    const first = engine.direction === 'up' ? prepareHistoryStatements(tenant, place) : [];
+    await new Change(session, tenant, engine, onStep).run(plan.migrations, first);
+  }
+  const names = plan.migrations.map(({ name }) => name);
+  return {
+    from: plan.from,
+    to: plan.to,
+    ...(engine.direction === 'up' ? { applied: names } : { reverted: names }),
+  };
+}
+
+/** The failure of a tenant that the inventory names and the database does not have. */
+export function missingSchema(tenant: Tenant): TenantError {
+  return new TenantError({
+    message: `schema ${JSON.stringify(tenantSchema(tenant))} does not exist in database ${tenant.database}`,
+    code: 'schema-missing',
+    hint: 'create it, or take the tenant out of the inventory',
+  });
+}
+
+/** With no right to the schema the server would silently go on in the next one of the path. */
+function noUsage(tenant: Tenant, standsIn: string | null): TenantError {
+  return new TenantError({
+    message: `the session stands in schema ${JSON.stringify(standsIn)} and not in ${JSON.stringify(tenantSchema(tenant))}`,
+    code: 'wrong-schema',
+    hint: `grant USAGE on the schema to the ${tenant.role === null ? 'login role' : `role ${tenant.role}`}, and check searchPath`,
+  });
+}

@@ -1,0 +1,62 @@
+import { mkdir, open, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { UsageError } from '../errors.ts';
+
+const sqlTemplate = '-- Up Migration\n\n\n-- Down Migration\n\n';
+
+const jsTemplate = `/** @param pgm {import('node-pg-migrate').MigrationBuilder} */
+export const up = (pgm) => {};
+
+/** @param pgm {import('node-pg-migrate').MigrationBuilder} */
+export const down = (pgm) => {};
+`;
+
+const tsTemplate = `import type { MigrationBuilder } from 'node-pg-migrate';
+
+export async function up(pgm: MigrationBuilder): Promise<void> {}
+
+export async function down(pgm: MigrationBuilder): Promise<void> {}
+`;
+
+const templates = { sql: sqlTemplate, js: jsTemplate, ts: tsTemplate } as const;
+export type MigrationLanguage = keyof typeof templates;
+
+export function isMigrationLanguage(text: string): text is MigrationLanguage {
+  return Object.hasOwn(templates, text);
+}
+
+/**
+ * Writes an empty migration after the last one and returns its path. It is numbered as the folder is: an index
+ * (0043), or the time (milliseconds, or 17 digits in UTC) when the folder's names hold times.
+ */
+export async function createMigration(
+  folder: string,
+  name: string,
+  language: MigrationLanguage,
+  now: Date,
+): Promise<string> {
+  const slug = name
+    .trim()
+    .replaceAll(/[^\p{L}\p{N}]+/gu, '_')
+    .replaceAll(/^_|_$/g, '');
+  if (slug === '') throw new UsageError(`a migration needs a name with letters or digits, not ${JSON.stringify(name)}`);
+  await mkdir(folder, { recursive: true });
+  const file = path.join(folder, `${nextPrefix(await readdir(folder), now)}_${slug}.${language}`);
+  // Never over a file that is there.
+  const handle = await open(file, 'wx');
+  try {
+    await handle.writeFile(templates[language]);
+  } finally {
+    await handle.close();
+  }
+  return file;
+}
+
+function nextPrefix(names: readonly string[], now: Date): string {
+  const prefixes = names.flatMap((name) => /^(\d+)\D/.exec(name)?.[1] ?? []);
+  const longest = Math.max(0, ...prefixes.map((prefix) => prefix.length));
+  if (longest >= 17) return now.toISOString().replaceAll(/\D/g, '');
+  if (longest >= 13) return String(now.getTime());
+  const highest = prefixes.reduce((most, prefix) => (BigInt(prefix) > most ? BigInt(prefix) : most), 0n);
+  return String(highest + 1n).padStart(Math.max(4, longest), '0');
+}

@@ -1,0 +1,97 @@
+import { type Failure, RefusedError } from '../errors.ts';
+import type { ChangePlan } from './change-tenant.ts';
+import type { Migration, MigrationFolder } from './folder.ts';
+import type { Inspector } from './inspection.ts';
+import { planDown, planUp, type Standing, type Target } from './plan.ts';
+
+/** What is to be done with tenants that stand so, or why nothing can be. */
+export type Decision = { readonly plan: ChangePlan } | { readonly failure: Failure };
+
+/** Decides once for each standing; tenants with equal histories share the decision. */
+export function decideUp(standing: Standing, folder: MigrationFolder, target: Target, checkOrder: boolean): Decision {
+  const migrations = planUp(standing, folder, target);
+  const runs = new Set(migrations);
+  const late = standing.outOfOrder.find((migration) => runs.has(migration));
+  if (checkOrder && late !== undefined) {
+    return {
+      failure: {
+        message: `${late.name} was not applied, but ${standing.version}, which comes after it, was`,
+        code: 'out-of-order',
+        file: late.displayPath,
+        hint: 'two branches met: rename the file to come last, or run it all the same with --no-check-order',
+      },
+    };
+  }
+  if (checkOrder && migrations.length > 0 && standing.ahead.length > 0) {
+    return {
+      failure: {
+        message: `${standing.ahead[0]} was applied and is not in the folder, which has ${migrations[0]?.name} pending`,
+        code: 'diverged',
+        hint: 'migrate from the branch that has both, or go on all the same with --no-check-order',
+      },
+    };
+  }
+  return { plan: { from: standing.version, to: migrations.at(-1)?.name ?? standing.version, migrations } };
+}
+
+export function decideDown(standing: Standing, folder: MigrationFolder, target: Target): Decision {
+  const steps = planDown(standing, folder, target);
+  const gone = steps.find(({ migration }) => migration === null);
+  if (gone !== undefined) {
+    return {
+      failure: {
+        message: `${gone.name} was applied and is not in the folder, so nothing says how to take it back`,
+        code: 'missing-migration',
+        hint: 'run it from the branch that has the file',
+      },
+    };
+  }
+  const migrations = steps.flatMap(({ migration }) => (migration === null ? [] : [migration]));
+  const stuck = migrations.find((migration) => migration.kind === 'sql' && migration.sql.down === null);
+  if (stuck !== undefined) {
+    return {
+      failure: {
+        message: `${stuck.name} has no down section`,
+        code: 'no-down',
+        file: stuck.displayPath,
+        hint: 'write what takes it back below a line `-- Down Migration`, or restore a backup',
+      },
+    };
+  }
+  const left = standing.applied.slice(0, standing.applied.length - steps.length);
+  return { plan: { from: standing.applied.at(-1)?.name ?? null, to: left.at(-1)?.name ?? null, migrations } };
+}
+
+/** An applied file that was changed since says that the folder is not what the tenants were built from. */
+export function refuseEdited(standings: ReadonlyMap<Standing, number>): void {
+  const tenants = new Map<Migration, number>();
+  for (const [{ edited }, count] of standings) {
+    for (const migration of edited) tenants.set(migration, (tenants.get(migration) ?? 0) + count);
+  }
+  if (tenants.size === 0) return;
+  const details = [...tenants].map(
+    ([{ displayPath }, count]) => `${displayPath}: applied to ${count} tenants as it was`,
+  );
+  throw new RefusedError('migrations were edited after they had been applied', {
+    details,
+    hint: 'put the old text back and write a new migration; or, if only the text differs, `tenantctl migrate repair`',
+  });
+}
+
+/** Statements that must not run as they stand stop the run before the first tenant meets them. */
+export function refuseObjections(
+  migrations: Iterable<Migration>,
+  direction: 'up' | 'down',
+  inspector: Inspector,
+  hasSchemaTenants: boolean,
+): void {
+  const objections = [...migrations]
+    .flatMap((migration) => inspector.inspect(migration, direction).objections)
+    .filter(({ onlyForSchemas }) => hasSchemaTenants || !onlyForSchemas);
+  const [first] = objections;
+  if (first === undefined) return;
+  throw new RefusedError('the migrations cannot run as they stand', {
+    details: objections.map(({ at, message }) => `${at}: ${message}`),
+    hint: first.hint,
+  });
+}

@@ -1,0 +1,145 @@
+import type { Migration } from './folder.ts';
+import type { SqlSection } from './sql-file.ts';
+import { lineAndColumn } from './sql-file.ts';
+import type { Statement, StatementParser } from './statements.ts';
+
+/** Why a migration must not run as it stands, with its place in the file. */
+export interface Objection {
+  readonly message: string;
+  readonly hint: string;
+  /** Holds only where tenants share a database. */
+  readonly onlyForSchemas: boolean;
+  readonly at: string;
+}
+
+/** What the parse of one section says. Offsets count UTF-16 units from the beginning of the file. */
+export interface Inspection {
+  /** Where each statement begins; null when the parser does not understand the text. */
+  readonly statements: readonly { readonly offset: number; readonly text: string }[] | null;
+  readonly objections: readonly Objection[];
+}
+
+type Verdict = Omit<Objection, 'at'>;
+
+/** Inspects each section once, however many tenants it runs on. */
+export class Inspector {
+  readonly #parse: StatementParser;
+  readonly #known = new WeakMap<SqlSection, Inspection>();
+
+  constructor(parse: StatementParser) {
+    this.#parse = parse;
+  }
+
+  inspect(migration: Migration, direction: 'up' | 'down'): Inspection {
+    const section = migration.kind === 'sql' ? migration.sql[direction] : null;
+    if (migration.kind !== 'sql' || section === null) return { statements: null, objections: [] };
+    let inspection = this.#known.get(section);
+    if (inspection === undefined) {
+      inspection = inspectStatements(migration, migration.sql.usesTransaction, this.#parse(section));
+      this.#known.set(section, inspection);
+    }
+    return inspection;
+  }
+}
+
+function inspectStatements(
+  migration: Migration,
+  usesTransaction: boolean,
+  statements: readonly Statement[] | null,
+): Inspection {
+  if (statements === null) return { statements, objections: [] };
+  const objections = statements.flatMap((statement) => {
+    const verdict = judge(statement, usesTransaction);
+    if (verdict === null) return [];
+    const { line, column } = lineAndColumn(migration.text, statement.offset);
+    return [{ ...verdict, at: `${migration.displayPath}:${line}:${column}` }];
+  });
+  // Without a transaction each statement is sent alone, so its text is needed; otherwise the place is enough.
+  const kept = statements.map(({ offset, text }) => ({ offset, text: usesTransaction ? '' : text }));
+  return { statements: kept, objections };
+}
+
+function judge(statement: Statement, usesTransaction: boolean): Verdict | null {
+  const belongsElsewhere = databaseWide(statement);
+  if (belongsElsewhere !== null) {
+    return {
+      message: `${belongsElsewhere.what} belongs to ${belongsElsewhere.to}, not to one tenant`,
+      hint: 'put it into a migrations folder of its own and name that under `shared:` in the inventory',
+      onlyForSchemas: belongsElsewhere.to === 'the database',
+    };
+  }
+  if (endsTransaction(statement)) {
+    return {
+      message: 'transaction control inside a migration would end the tenant’s own transaction half-way',
+      hint: 'remove BEGIN and COMMIT: each tenant is one transaction anyway; or mark the file `-- tenantctl:no-transaction`',
+      onlyForSchemas: false,
+    };
+  }
+  if (usesTransaction && needsNoTransaction(statement)) {
+    return {
+      message: 'this statement cannot run inside a transaction',
+      hint: 'put it into a file of its own, marked `-- tenantctl:no-transaction`',
+      onlyForSchemas: false,
+    };
+  }
+  return null;
+}
+
+function endsTransaction({ type, node }: Statement): boolean {
+  if (type !== 'TransactionStmt') return false;
+  const kind = String(node.kind);
+  return !['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO'].includes(kind);
+}
+
+function needsNoTransaction({ type, node }: Statement): boolean {
+  switch (type) {
+    case 'IndexStmt':
+    case 'DropStmt':
+      return node.concurrent === true;
+    case 'ReindexStmt':
+      return JSON.stringify(node.params ?? []).includes('"concurrently"');
+    case 'VacuumStmt':
+      return node.is_vacuumcmd === true;
+    case 'AlterSystemStmt':
+    case 'CreatedbStmt':
+    case 'DropdbStmt':
+    case 'CreateTableSpaceStmt':
+    case 'DropTableSpaceStmt':
+      return true;
+    default:
+      return false;
+  }
+}
+
+const serverWide: Readonly<Record<string, string>> = {
+  CreateRoleStmt: 'CREATE ROLE',
+  DropRoleStmt: 'DROP ROLE',
+  CreatedbStmt: 'CREATE DATABASE',
+  DropdbStmt: 'DROP DATABASE',
+  CreateTableSpaceStmt: 'CREATE TABLESPACE',
+  DropTableSpaceStmt: 'DROP TABLESPACE',
+  AlterSystemStmt: 'ALTER SYSTEM',
+};
+
+const ofDatabase: Readonly<Record<string, string>> = {
+  CreateExtensionStmt: 'CREATE EXTENSION',
+  AlterExtensionStmt: 'ALTER EXTENSION',
+  CreatePublicationStmt: 'CREATE PUBLICATION',
+  AlterPublicationStmt: 'ALTER PUBLICATION',
+  CreateSubscriptionStmt: 'CREATE SUBSCRIPTION',
+  AlterSubscriptionStmt: 'ALTER SUBSCRIPTION',
+  DropSubscriptionStmt: 'DROP SUBSCRIPTION',
+  CreateEventTrigStmt: 'CREATE EVENT TRIGGER',
+};
+
+/** In a tenant's migration these land in the first tenant and fail for the rest. */
+function databaseWide({ type, node }: Statement): { what: string; to: 'the server' | 'the database' } | null {
+  const forServer = serverWide[type];
+  if (forServer !== undefined) return { what: forServer, to: 'the server' };
+  const forDatabase = ofDatabase[type];
+  if (forDatabase !== undefined) return { what: forDatabase, to: 'the database' };
+  if (type === 'DropStmt' && ['OBJECT_EXTENSION', 'OBJECT_PUBLICATION'].includes(String(node.removeType))) {
+    return { what: node.removeType === 'OBJECT_EXTENSION' ? 'DROP EXTENSION' : 'DROP PUBLICATION', to: 'the database' };
+  }
+  return null;
+}

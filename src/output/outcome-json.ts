@@ -1,0 +1,55 @@
+import type { Failure } from '../errors.ts';
+import type { Outcome, Totals } from '../fleet/outcome.ts';
+import type { ReportMeta, Result, SourceReport } from './result.ts';
+
+/** Name and version of the json and ndjson formats. */
+export const jsonSchema = 'tenantctl/1';
+
+/** One outcome as the json formats show it; the order of the keys is part of the contract. */
+export function outcomeJson(outcome: Outcome): Readonly<Record<string, unknown>> {
+  const { tenant, status, durationMs } = outcome;
+  const { id, server, database, schema } = tenant;
+  const common = { tenant: id, server, database, schema, status, durationMs };
+  switch (outcome.status) {
+    case 'done':
+      return { ...common, value: outcome.value, finding: outcome.finding };
+    case 'failed':
+      return { ...common, step: outcome.step, error: failureJson(outcome.error) };
+    case 'interrupted':
+      return { ...common, step: outcome.step, error: outcome.error && failureJson(outcome.error) };
+    case 'skipped':
+      return { ...common, reason: outcome.reason, because: outcome.because };
+  }
+}
+
+/** The keys of both json formats' ends, in their order: `run`, `exitCode`, `durationMs`, `totals`, then what there is. */
+export function summaryJson(result: Result, meta: ReportMeta): Readonly<Record<string, unknown>> {
+  const reserved = {
+    command: meta.command,
+    run: result.run ?? null,
+    exitCode: meta.exitCode,
+    durationMs: Math.round(meta.durationMs),
+    totals: totalsJson(meta.totals),
+    environment: result.environment,
+    sources: result.sources?.map(sourceJson),
+  };
+  // A command's own keys come after ours and can replace none of them.
+  const { schema: _, type: __, outcomes: ___, ...extra } = result.extra ?? {};
+  return { ...reserved, ...extra, ...reserved };
+}
+
+function totalsJson(totals: Totals): Totals {
+  const { selected, done, failed, interrupted, skipped, hibernated, findings } = totals;
+  return { selected, done, failed, interrupted, skipped, hibernated, findings };
+}
+
+function sourceJson(source: SourceReport): Readonly<Record<string, unknown>> {
+  const { server, database, error, skipped } = source;
+  return { server, database, error: failureJson(error), skipped };
+}
+
+function failureJson(failure: Failure): Failure {
+  const { message, code, sqlState, file, line, column, detail, hint } = failure;
+  const ordered = { message, code, sqlState, file, line, column, detail, hint };
+  return Object.fromEntries(Object.entries(ordered).filter(([, value]) => value !== undefined)) as unknown as Failure;
+}

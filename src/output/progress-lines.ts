@@ -1,0 +1,38 @@
+import { eventLines } from './event-lines.ts';
+import { countsText, PhaseTally } from './phase-tally.ts';
+import type { Progress, ProgressOptions } from './progress.ts';
+import { safeText } from './safe-text.ts';
+
+/** A run that ends sooner says nothing of its progress. */
+const firstLineAfterMs = 2_000;
+const lineEveryMs = 5_000;
+
+/** For logs: a line every few seconds and one for each failure, each with the time in UTC. */
+export function openLineProgress({ stderr, style, now, verbose = false }: ProgressOptions): Progress {
+  let tally: PhaseTally | null = null;
+  let timer: NodeJS.Timeout | null = null;
+
+  const print = (text: string): void => stderr.write(`${now().toISOString().slice(0, 19)}Z ${text}\n`);
+  const report = (): void => {
+    timer = setTimeout(report, lineEveryMs).unref();
+    if (tally === null) return;
+    const counts = tally.counts();
+    const pace = tally.pace(counts, now().getTime());
+    print(`${safeText(tally.name)}: ${countsText(counts)}${pace === '' ? '' : ` (${pace})`}`);
+  };
+  return {
+    onEvent(event) {
+      if (event.type === 'phase') {
+        tally = new PhaseTally(event.name, event.servers, now().getTime());
+        timer ??= setTimeout(report, firstLineAfterMs).unref();
+      } else if (event.type === 'started') tally?.started(event.tenant);
+      else if (event.type === 'settled') tally?.settled(event.outcome);
+      else if (event.type === 'phase-ended') tally = null;
+      for (const line of eventLines(event, { style, verbose, width: null })) print(line);
+    },
+    close() {
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import type { Outcome, Totals } from '../fleet/outcome.ts';
+import { describeProblems } from './problems.ts';
+import type { CommandView, ReportMeta, Result, RetryCommand } from './result.ts';
+import { safeText } from './safe-text.ts';
+import type { Style } from './style.ts';
+import { renderTable } from './table.ts';
+import { formatDuration, plural } from './text.ts';
+
+export interface TableOptions {
+  readonly view: CommandView;
+  readonly style: Style;
+  /** Columns of the terminal; null when the table goes to a pipe or a file: nothing is cut then. */
+  readonly width: number | null;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly retryCommand: RetryCommand | null;
+}
+
+/** Above this a table of a run shows its first rows only; --verbose and listings show all. */
+const maxRows = 40;
+const shownRows = 20;
+
+/** The report for people, in pieces of text: plan or histogram, rows, failures by cause, one line to end with. */
+export async function* tableReport(result: Result, meta: ReportMeta, options: TableOptions): AsyncGenerator<string> {
+  const { view, quiet, verbose, style, width } = options;
+  const isClean = meta.exitCode === 0;
+  if (quiet && isClean) return;
+  const foundElsewhere = (result.findings ?? 0) > 0;
+  if (!quiet || foundElsewhere) yield (result.text ?? []).map((line) => `${safeText(line)}\n`).join('');
+
+  const rows = quiet ? findingRows(result, options) : allRows(result, options);
+  const isAllShown = verbose || view.listing === true || rows.length <= maxRows;
+  const shown = isAllShown ? rows : rows.slice(0, shownRows);
+  yield* renderTable(view.columns, shown, { width, style });
+  if (!isAllShown) yield style.dim(`… and ${rows.length - shown.length} more, listed with --verbose`).concat('\n');
+
+  const problems = describeProblems(result, options);
+  const hasAbove = rows.length > 0 || (!quiet && (result.text ?? []).length > 0);
+  if (problems.length > 0) yield `${hasAbove ? '\n' : ''}${problems.join('\n')}\n`;
+  const summary = summaryLine(result, meta, options);
+  if (summary !== null) yield `${problems.length > 0 ? '\n' : ''}${summary}\n`;
+}
+
+function allRows(result: Result, { view, verbose }: TableOptions): readonly (readonly string[])[] {
+  return result.outcomes.flatMap((outcome) => {
+    const row = view.row(outcome, { verbose });
+    if (row !== null) return [row];
+    return verbose && outcome.status !== 'failed' ? [plainRow(outcome)] : [];
+  });
+}
+
+/** Cron wants to hear of what was found, not of what is well. */
+function findingRows(result: Result, { view, verbose }: TableOptions): readonly (readonly string[])[] {
+  const found = result.outcomes.filter((outcome) => outcome.status === 'done' && outcome.finding === true);
+  return found.flatMap((outcome) => {
+    const row = view.row(outcome, { verbose });
+    return row === null ? [] : [row];
+  });
+}
+
+function plainRow(outcome: Outcome): readonly string[] {
+  const word = outcome.status === 'skipped' ? outcome.reason : outcome.status;
+  return [outcome.tenant.id, outcome.durationMs > 0 ? `${word} in ${formatDuration(outcome.durationMs)}` : word];
+}
+
+/** `50 tenants: 49 done, 1 failed in 1.8 s (run …)`. */
+function summaryLine(result: Result, meta: ReportMeta, { view, style }: TableOptions): string | null {
+  const { totals } = meta;
+  if (view.listing === true && totals.done === totals.selected) return null;
+  if (totals.selected === 0) return (result.text ?? []).length > 0 ? null : 'no tenants selected';
+  const run = result.run == null ? '' : style.dim(` (run ${safeText(result.run)})`);
+  const counts = countWords(totals, style).join(', ');
+  return `${plural(totals.selected, 'tenant')}: ${counts} in ${formatDuration(meta.durationMs)}${run}`;
+}
+
+function countWords(totals: Totals, style: Style): readonly string[] {
+  const words: string[] = [];
+  const add = (count: number, word: string, paint: (text: string) => string): void => {
+    if (count > 0) words.push(paint(`${count} ${word}`));
+  };
+  add(totals.done, 'done', style.green);
+  add(totals.failed, 'failed', style.red);
+  add(totals.interrupted, 'interrupted', style.red);
+  add(totals.skipped, 'not started', style.yellow);
+  add(totals.hibernated, 'hibernated', style.dim);
+  add(totals.findings, totals.findings === 1 ? 'finding' : 'findings', style.yellow);
+  return words;
+}

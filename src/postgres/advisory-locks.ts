@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import type { Session } from './session.ts';
+import { sql } from './sql.ts';
+
+/** A 64-bit key as PostgreSQL takes it: a signed decimal. */
+export type LockKey = string;
+
+function keyOf(name: string): LockKey {
+  return createHash('sha256').update(name).digest().readBigInt64BE(0).toString();
+}
+
+/** Whole-database work (a dump) holds the gate while it waits for the shape; who changes one tenant passes through it. */
+export const gateKey: LockKey = keyOf('tenantctl gate');
+/** Held shared by who changes a tenant, exclusively by who needs the database's shape to stand still. */
+export const shapeKey: LockKey = keyOf('tenantctl shape');
+const databaseTenantKey: LockKey = keyOf('tenantctl database tenant');
+
+/** The key of a tenant in its database: by its schema, or a constant for a tenant that is the whole database. */
+export function tenantKey(schema: string | null): LockKey {
+  return schema === null ? databaseTenantKey : keyOf(`tenantctl tenant ${schema}`);
+}
+
+/** Which lock was not to be had, and who holds it. */
+export interface LockHolder {
+  readonly lock: 'tenant' | 'gate' | 'shape';
+  readonly pid: number | null;
+  readonly applicationName: string | null;
+  readonly user: string | null;
+  /** When its transaction or last statement began. */
+  readonly since: Date | null;
+}
+
+/**
+ * Tries once to take a tenant for changing it: its own lock, and a place among those that the database's gate and
+ * shape admit. Session locks on the very session that does the work: they outlive a killed client for as long as its
+ * statement runs. Returns null when it has them, else which one is taken; then nothing is held.
+ */
+export async function tryLockTenant(session: Session, key: LockKey): Promise<'tenant' | 'gate' | 'shape' | null> {
+  // CASE is evaluated in order and stops at the first lock that is taken.
+  const [row] = await session.query<{ taken: 'tenant' | 'gate' | 'shape' | null }>(sql`SELECT CASE
+    WHEN NOT pg_catalog.pg_try_advisory_lock(${key}::bigint) THEN 'tenant'
+    WHEN NOT pg_catalog.pg_try_advisory_lock_shared(${gateKey}::bigint) THEN 'gate'
+    WHEN NOT pg_catalog.pg_try_advisory_lock_shared(${shapeKey}::bigint) THEN 'shape'
+    WHEN pg_catalog.pg_advisory_unlock_shared(${gateKey}::bigint) THEN NULL
+    END AS taken`);
+  const taken = row?.taken ?? null;
+  if (taken !== null) await session.query(sql`SELECT pg_catalog.pg_advisory_unlock_all()`);
+  return taken;
+}
+
+/** Who holds a lock now; null when it was freed meanwhile. */
+export async function findLockHolder(
+  session: Session,
+  lock: LockHolder['lock'],
+  tenant: LockKey,
+): Promise<LockHolder | null> {
+  const key = lock === 'tenant' ? tenant : lock === 'gate' ? gateKey : shapeKey;
+  const [row] = await session.query<{ pid: number; app: string | null; user: string | null; since: Date | null }>(sql`
+    SELECT l.pid, a.application_name AS app, a.usename AS user, coalesce(a.xact_start, a.query_start) AS since
+      FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+       AND ((l.classid::bigint << 32) | l.objid::bigint) = ${key}::bigint
+     LIMIT 1`);
+  return row === undefined ? null : { lock, pid: row.pid, applicationName: row.app, user: row.user, since: row.since };
+}

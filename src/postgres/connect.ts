@@ -1,0 +1,93 @@
+import { TenantError } from '../errors.ts';
+import { Session } from './session.ts';
+import { type AuthenticationEvents, guardAuthentication } from './settings/authentication.ts';
+import type { ConnectionSettings, TargetSessionAttrs } from './settings/connection-settings.ts';
+import { describeHost } from './settings/describe.ts';
+import type { HostSettings } from './settings/hosts.ts';
+import { orderHosts, toPgConfig } from './settings/pg-config.ts';
+import { isWorthNextAttempt, tlsAttempts, watchTlsAnswer } from './settings/tls-attempts.ts';
+import { sql } from './sql.ts';
+import { errorCode } from './sqlstates.ts';
+
+/**
+ * Opens a session as libpq would: the hosts in order, each in the ways that sslmode allows, until one is what
+ * target_session_attrs asks for (that is what a failover needs). Rejects with the first host's error.
+ */
+export async function connect(settings: ConnectionSettings, applicationName: string): Promise<Session> {
+  const hosts = orderHosts(settings, Math.random);
+  const { targetSessionAttrs: wanted } = settings;
+  if (wanted !== 'prefer-standby') return connectToFirst(settings, hosts, wanted, applicationName);
+  try {
+    return await connectToFirst(settings, hosts, 'standby', applicationName);
+  } catch {
+    return connectToFirst(settings, hosts, 'any', applicationName);
+  }
+}
+
+async function connectToFirst(
+  settings: ConnectionSettings,
+  hosts: readonly HostSettings[],
+  wanted: TargetSessionAttrs,
+  applicationName: string,
+): Promise<Session> {
+  const errors: unknown[] = [];
+  for (const host of hosts) {
+    try {
+      const session = await connectToHost(settings, host, applicationName);
+      if (await fits(session, wanted)) return session;
+      await session.end();
+      errors.push(new TenantError({ message: `${describeHost(host)} is not ${wanted}`, code: 'wrong-host' }));
+    } catch (error) {
+      errors.push(error);
+      // A login that one host refuses, the others refuse too; asking them would only fill their logs.
+      if (errorCode(error)?.startsWith('28')) break;
+    }
+  }
+  if (errors.length <= 1) throw errors[0] ?? new TenantError({ message: `server ${settings.serverId} has no host` });
+  throw new TenantError(
+    {
+      message: `no host of server ${settings.serverId} will do: ${errors.map((error) => (error as Error).message).join('; ')}`,
+      code: errorCode(errors[0]) ?? 'no-host',
+    },
+    { cause: errors[0] },
+  );
+}
+
+async function connectToHost(
+  settings: ConnectionSettings,
+  host: HostSettings,
+  applicationName: string,
+): Promise<Session> {
+  let firstError: unknown = null;
+  for (const attempt of tlsAttempts(settings, host)) {
+    const { stream, answer } = watchTlsAnswer();
+    const config = { ...toPgConfig(settings, host, attempt, { applicationName }), stream };
+    try {
+      return await Session.connect(config, (connection) =>
+        guardAuthentication(connection as AuthenticationEvents, settings),
+      );
+    } catch (error) {
+      firstError ??= error;
+      if (!isWorthNextAttempt(attempt, error, answer())) break;
+    }
+  }
+  throw firstError;
+}
+
+async function fits(session: Session, wanted: TargetSessionAttrs): Promise<boolean> {
+  if (wanted === 'any') return true;
+  const [row] = await session.query<{ standby: boolean; read_only: boolean }>(sql`
+    SELECT pg_catalog.pg_is_in_recovery() AS standby,
+           pg_catalog.current_setting('default_transaction_read_only')::bool AS read_only`);
+  const { standby = false, read_only: readOnly = false } = row ?? {};
+  switch (wanted) {
+    case 'primary':
+      return !standby;
+    case 'standby':
+      return standby;
+    case 'read-only':
+      return standby || readOnly;
+    default:
+      return !standby && !readOnly;
+  }
+}

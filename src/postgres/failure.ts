@@ -1,0 +1,45 @@
+import { type Failure, TenantError } from '../errors.ts';
+import { errorCode, isConnectionError, isSqlState, isTooManyConnections, sqlStates } from './sqlstates.ts';
+
+const hints: Readonly<Record<string, string>> = {
+  [sqlStates.invalidCatalogName]: 'the database does not exist: correct the inventory, or create the tenant',
+  [sqlStates.insufficientPrivilege]: 'the login role lacks this privilege: grant it, or set `role` in the inventory',
+  [sqlStates.lockNotAvailable]: 'another session holds a lock on a table of this tenant: run the same command again',
+  [sqlStates.tooManyConnections]: 'lower --per-server, or free connections on the server',
+  [sqlStates.invalidPassword]: 'check `password` of the server in the inventory, PGPASSWORD or .pgpass',
+  [sqlStates.duplicateTable]: 'it was made outside these migrations, or by an older run that was not one transaction',
+  ECONNREFUSED: 'is the server running, and do host and port in the inventory fit?',
+  ENOENT: 'is the server running? there is no such socket',
+  ENOTFOUND: 'the host name in the inventory cannot be resolved',
+};
+
+/** Turns what was thrown into the facts of an outcome. A TenantError brings its own. */
+export function toFailure(error: unknown): Failure {
+  if (error instanceof TenantError) return error.failure;
+  const code = errorCode(error);
+  const hint = code === null ? undefined : hints[code];
+  return {
+    message: messageOf(error),
+    ...(code === null ? {} : isSqlState(code) ? { sqlState: code } : { code }),
+    ...detailOf(error),
+    ...(hint === undefined ? {} : { hint }),
+  };
+}
+
+/** What an error means for tenants that it does not name: see `ErrorKind` of the executor. */
+export function errorKind(error: unknown): 'connection' | 'too-many-connections' | 'other' {
+  if (isTooManyConnections(error)) return 'too-many-connections';
+  if (isConnectionError(error)) return 'connection';
+  return error instanceof TenantError && error.cause !== undefined ? errorKind(error.cause) : 'other';
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
+  const message = error instanceof Error ? error.message : String(error);
+  return message === '' ? 'unknown error' : message;
+}
+
+function detailOf(error: unknown): { detail?: string } {
+  if (typeof error !== 'object' || error === null || !('detail' in error)) return {};
+  return typeof error.detail === 'string' && error.detail !== '' ? { detail: error.detail } : {};
+}

@@ -1,0 +1,132 @@
+import pg from 'pg';
+import type { Sql } from './sql.ts';
+import { errorCode, isConnectionError } from './sqlstates.ts';
+
+/** How far a text of several statements got. */
+export interface ScriptResult {
+  /** Statements that completed before the error, or all of them. */
+  readonly completed: number;
+  readonly error: unknown;
+}
+
+/** A query of several statements that counts those that completed: many errors carry no position. */
+class ScriptQuery extends pg.Query {
+  completed = 0;
+
+  handleCommandComplete(message: unknown, connection: unknown): void {
+    this.completed += 1;
+    // @ts-expect-error -- pg.Query has this method, its types leave it out
+    super.handleCommandComplete(message, connection);
+  }
+}
+
+/** One connection to one database. Statements sent together travel in one round trip (pg's pipeline mode). */
+export class Session {
+  readonly #client: pg.Client;
+  readonly #config: pg.ClientConfig;
+  #isBroken = false;
+  /** Tenants this session has served: a backend that has touched many tables is renewed. */
+  tenantsServed = 0;
+
+  private constructor(client: pg.Client, config: pg.ClientConfig) {
+    this.#client = client;
+    this.#config = config;
+    const lost = () => {
+      this.#isBroken = true;
+    };
+    client.on('error', lost);
+    client.on('end', lost);
+  }
+
+  /** Opens a connection with exactly these settings; rejects with the server's or the network's error. */
+  static async connect(config: pg.ClientConfig, guard: (connection: unknown) => void = () => {}): Promise<Session> {
+    const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig);
+    const session = new Session(client, config);
+    guard((client as unknown as { connection: unknown }).connection);
+    await client.connect();
+    return session;
+  }
+
+  /** The process id the server announced; behind a pooler it is not the backend's. */
+  get announcedPid(): number {
+    return (this.#client as unknown as { processID: number }).processID;
+  }
+
+  /** The connection was lost, or is in a state that nobody should inherit. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  /** True when no transaction is open. */
+  get isIdle(): boolean {
+    return (this.#client as unknown as { getTransactionStatus(): string | null }).getTransactionStatus() === 'I';
+  }
+
+  async query<Row>(statement: Sql): Promise<Row[]> {
+    const result = await this.#run(this.#client.query(statement.text, [...statement.values]));
+    return result.rows as Row[];
+  }
+
+  /** A statement as somebody else wrote it (a migration in JavaScript), with node-postgres' own result. */
+  async raw(statement: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult> {
+    return this.#run(this.#client.query(statement as pg.QueryConfig, values));
+  }
+
+  /** Runs a text of several statements in one message. Does not reject: the result says how far it got. */
+  script(text: string): Promise<ScriptResult> {
+    return new Promise((resolve) => {
+      const query: ScriptQuery = new ScriptQuery({ text } as never);
+      const finish = (error: unknown) => {
+        this.#noteLoss(error);
+        resolve({ completed: query.completed, error: error ?? null });
+      };
+      (query as unknown as { callback: (error: unknown) => void }).callback = finish;
+      this.#client.query(query as never);
+    });
+  }
+
+  /** Asks the server to cancel what runs here. Resolves when the request was delivered. */
+  async cancel(): Promise<void> {
+    const { processID, secretKey } = this.#client as unknown as { processID: number; secretKey: number };
+    const { host = 'localhost', port = 5432 } = this.#client;
+    const connection = new pg.Connection({ ssl: this.#config.ssl } as never);
+    const events = connection as unknown as {
+      connect(port: number | string, host?: string): void;
+      cancel(processId: number, secretKey: number): void;
+      on(event: string, listener: (error?: unknown) => void): void;
+    };
+    await new Promise<void>((resolve) => {
+      const send = () => events.cancel(processID, secretKey);
+      events.on(this.#config.ssl ? 'sslconnect' : 'connect', send);
+      // The server closes the connection when it has taken the request; a failure changes nothing for the caller.
+      events.on('error', () => resolve());
+      events.on('end', () => resolve());
+      if (host.startsWith('/')) events.connect(`${host}/.s.PGSQL.${port}`);
+      else events.connect(port, host);
+    });
+  }
+
+  /** Closes the connection; resolves when the server has closed its side too, so that it no longer counts. */
+  async end(): Promise<void> {
+    this.#isBroken = true;
+    try {
+      await this.#client.end();
+    } catch {
+      // It was gone already.
+    }
+  }
+
+  async #run<T>(result: Promise<T>): Promise<T> {
+    try {
+      return await result;
+    } catch (error) {
+      this.#noteLoss(error);
+      throw error;
+    }
+  }
+
+  #noteLoss(error: unknown): void {
+    if (error === null || error === undefined) return;
+    if (isConnectionError(error) || errorCode(error) === null) this.#isBroken = true;
+  }
+}

@@ -1,0 +1,59 @@
+/** Names for the SQLSTATEs that tenantctl acts on. Nothing is recognised by message text. */
+export const sqlStates = {
+  invalidCatalogName: '3D000',
+  invalidSchemaName: '3F000',
+  undefinedTable: '42P01',
+  duplicateTable: '42P07',
+  insufficientPrivilege: '42501',
+  undefinedObject: '42704',
+  activeSqlTransaction: '25001',
+  inFailedTransaction: '25P02',
+  tooManyConnections: '53300',
+  outOfMemory: '53200',
+  queryCanceled: '57014',
+  lockNotAvailable: '55P03',
+  adminShutdown: '57P01',
+  crashShutdown: '57P02',
+  cannotConnectNow: '57P03',
+  invalidPassword: '28P01',
+  invalidAuthorization: '28000',
+} as const;
+
+const connectionErrorCodes = new Set([
+  sqlStates.adminShutdown as string,
+  sqlStates.crashShutdown,
+  sqlStates.cannotConnectNow,
+  sqlStates.invalidPassword,
+  sqlStates.invalidAuthorization,
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ENOENT',
+  'EACCES',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+]);
+
+/** The code of an error by the server (a SQLSTATE) or by the network (`ECONNREFUSED`); null when it has none. */
+export function errorCode(error: unknown): string | null {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return null;
+  return typeof error.code === 'string' ? error.code : null;
+}
+
+export function isSqlState(code: string | null): code is string {
+  return code !== null && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('E');
+}
+
+/** The database cannot be reached, or is going away: what failed for one will fail for all. */
+export function isConnectionError(error: unknown): boolean {
+  const code = errorCode(error);
+  return code !== null && (code.startsWith('08') || connectionErrorCodes.has(code));
+}
+
+export function isTooManyConnections(error: unknown): boolean {
+  return errorCode(error) === sqlStates.tooManyConnections;
+}

@@ -1,0 +1,98 @@
+import type { Command, RawOptions } from './commands/command.ts';
+import { readSwitch, readText, readTexts } from './commands/read-options.ts';
+import type { Context, OutputStream } from './context.ts';
+import { UsageError } from './errors.ts';
+import { type OnSignal, watchInterrupts } from './interrupts.ts';
+import { parseFormats } from './output/formats.ts';
+import { openOutputs, type ResultStream } from './output/outputs.ts';
+import { makeRetryCommand } from './output/retry-command.ts';
+import type { ColorMode } from './output/style.ts';
+
+/** All that the program needs of the process it runs in; a test makes its own. */
+export interface World {
+  readonly version: string;
+  /** Program and first arguments that run tenantctl again. */
+  readonly self: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly homeDir: string;
+  readonly osUser: string;
+  readonly stdout: ResultStream;
+  readonly stderr: OutputStream;
+  readonly readStdin: () => Promise<string>;
+  readonly prompt: ((question: string) => Promise<string>) | null;
+  readonly now: () => Date;
+  readonly onSignal: OnSignal;
+}
+
+/** From flags to the exit code: options, outputs, the command itself, reports. Throws what the caller has to say. */
+export async function runCommand(
+  command: Command,
+  raw: RawOptions,
+  args: readonly string[],
+  world: World,
+): Promise<number> {
+  const started = performance.now();
+  const options = command.options(raw, args);
+  const outputs = await openOutputs({
+    command: command.name.replace(/ up$/, ''),
+    view: command.view,
+    formats: parseFormats(readTexts(raw, 'output'), readSwitch(raw, 'json')),
+    stdout: world.stdout,
+    stderr: world.stderr,
+    env: world.env,
+    cwd: world.cwd,
+    now: world.now,
+    color: readColor(raw),
+    quiet: readSwitch(raw, 'quiet'),
+    verbose: readSwitch(raw, 'verbose'),
+    retryCommand: command.canRetry === true ? makeRetryCommand(retryWords(command, raw, options)) : null,
+  });
+  const watch = watchInterrupts(world.onSignal, (text) =>
+    outputs.emit({ type: 'notice', level: 'warning', message: text }),
+  );
+  const context: Context = {
+    version: world.version,
+    self: world.self,
+    env: world.env,
+    cwd: world.cwd,
+    homeDir: world.homeDir,
+    osUser: world.osUser,
+    stdout: world.stdout,
+    stderr: world.stderr,
+    readStdin: world.readStdin,
+    prompt: world.prompt,
+    now: world.now,
+    interrupts: watch.interrupts,
+    emit: outputs.emit,
+  };
+  try {
+    const result = await command.run(context, options);
+    const received = watch.received();
+    return await outputs.finish(result, {
+      durationMs: Math.round(performance.now() - started),
+      ...(received === null ? {} : { interrupted: received }),
+    });
+  } catch (error) {
+    await outputs.abort();
+    throw error;
+  } finally {
+    watch.close();
+  }
+}
+
+function readColor(raw: RawOptions): ColorMode {
+  const color = readText(raw, 'color') ?? 'auto';
+  if (color === 'auto' || color === 'always' || color === 'never') return color;
+  throw new UsageError(`--color takes auto, always or never, not ${JSON.stringify(color)}`);
+}
+
+/** The command as it was typed, without its selection. */
+function retryWords(command: Command, raw: RawOptions, options: unknown): readonly string[] {
+  const config = readText(raw, 'config');
+  return [
+    ...command.name.replace(/ up$/, '').split(' '),
+    ...(config === null ? [] : ['--config', config]),
+    ...(command.retryFlags?.(options) ?? []),
+  ];
+}
