@@ -67,6 +67,11 @@ export class TenantError extends Error {
   }
 }
 
+/** The operator stopped the command before a tenant was begun: nothing was changed. */
+export class StoppedError extends Error {
+  override readonly name = 'StoppedError';
+}
+
 /** Our own mistake: exit 70, a stack with --debug. */
 export class InternalError extends Error {
   override readonly name = 'InternalError';

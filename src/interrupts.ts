@@ -16,6 +16,7 @@ export interface InterruptWatch {
 const defaultGraceMs = 20_000;
 const abandonAfterMs = 8_000;
 
+/** What is said at each step. */
 const words = [
   'stopping: no further tenant is started, running statements end; once more cancels them',
   'cancelling running statements on their servers; once more leaves at once',
@@ -32,19 +33,22 @@ export function watchInterrupts(
   const timers: NodeJS.Timeout[] = [];
   let received: StopSignal | null = null;
 
-  const advance = () => {
-    const next = steps.findIndex(({ signal }) => !signal.aborted);
-    if (next === -1) return;
-    say(words[next] ?? '');
-    steps[next]?.abort();
+  const next = () => steps.findIndex(({ signal }) => !signal.aborted);
+  /** Takes the next step, unless the run stands beyond `last` already. */
+  const advance = (last: number) => {
+    const step = next();
+    if (step === -1 || step > last) return;
+    say(words[step] ?? '');
+    steps[step]?.abort();
   };
   const off = onSignal((signal) => {
-    if (received === null && signal === 'SIGTERM') {
-      timers.push(setTimeout(advance, graceMs), setTimeout(advance, graceMs + abandonAfterMs));
+    if (signal === 'SIGTERM' && timers.length === 0) {
+      // Each for its own step: a person who was quicker must not make the next one come sooner.
+      timers.push(setTimeout(advance, graceMs, 1), setTimeout(advance, graceMs + abandonAfterMs, 2));
       for (const timer of timers) timer.unref();
     }
     received ??= signal;
-    advance();
+    advance(steps.length - 1);
   });
   return {
     interrupts: { stop: steps[0].signal, cancel: steps[1].signal, abandon: steps[2].signal },

@@ -1,23 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { exitCodes } from './errors.ts';
+import os from 'node:os';
 import type { StopSignal } from './interrupts.ts';
+import { openNodeStream } from './output/node-stream.ts';
+import { runProgram } from './program.ts';
 
 /** Runs the program on this process's arguments; resolves to its exit code. */
 export async function main(): Promise<number> {
-  const argv = process.argv.slice(2);
-  const version = readVersion();
-  // The quickest question gets its answer before anything is loaded.
-  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-    process.stdout.write(`${version}\n`);
-    return exitCodes.ok;
-  }
-  const [{ runProgram }, { openNodeStream }, os] = await Promise.all([
-    import('./program.ts'),
-    import('./output/node-stream.ts'),
-    import('node:os'),
-  ]);
-  return runProgram(argv, {
-    version,
+  return runProgram(process.argv.slice(2), {
+    version: readVersion(),
     self: [process.execPath, ...process.argv.slice(1, 2)],
     env: process.env,
     cwd: process.cwd(),

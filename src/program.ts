@@ -1,14 +1,14 @@
 import type { Command as Commander, Option } from 'commander';
 import type { Command, Flag, RawOptions } from './commands/command.ts';
 import { commonFlags, repeatable } from './commands/flags.ts';
-import { findEntry, registry } from './commands/registry.ts';
+import { type CommandEntry, findEntry, registry } from './commands/registry.ts';
 import type { OutputStream } from './context.ts';
 import { exitCodes, UsageError } from './errors.ts';
 import { closest } from './fleet/did-you-mean.ts';
 import { errorText } from './output/errors-text.ts';
 import { exitCodeOfError } from './output/exit-code.ts';
 import { makeStyle } from './output/style.ts';
-import { runCommand, type World } from './run-command.ts';
+import type { World } from './run-command.ts';
 
 interface Typed {
   readonly command: Command;
@@ -20,7 +20,9 @@ interface Typed {
 export async function runProgram(argv: readonly string[], world: World): Promise<number> {
   try {
     const typed = await readCommandLine(argv, world);
-    return typed === null ? exitCodes.ok : await runCommand(typed.command, typed.raw, typed.args, world);
+    if (typed === null) return exitCodes.ok;
+    const { runCommand } = await import('./run-command.ts');
+    return await runCommand(typed.command, typed.raw, typed.args, world);
   } catch (error) {
     const style = makeStyle('auto', world.env, world.stderr);
     world.stderr.write(errorText(error, { style, debug: argv.includes('--debug') }));
@@ -31,10 +33,7 @@ export async function runProgram(argv: readonly string[], world: World): Promise
 /** Null: help was asked for and shown. */
 async function readCommandLine(argv: readonly string[], world: World): Promise<Typed | null> {
   const { Command: CommanderCommand, Option: CommanderOption } = await import('commander');
-  const wantsHelp = argv.length === 0 || argv.some((word) => word === '--help' || word === '-h') || argv[0] === 'help';
-  const entry = findEntry(argv);
-  if (entry === null && !wantsHelp) throw unknownCommand(argv);
-  const entries = entry !== null && !wantsHelp ? [entry] : registry;
+  const entries = entriesFor(argv);
   let typed: Typed | null = null;
 
   const program = prepare(new CommanderCommand('tenantctl'), world)
@@ -59,6 +58,15 @@ async function readCommandLine(argv: readonly string[], world: World): Promise<T
     if (mistake !== null) throw mistake;
   }
   return typed;
+}
+
+/** The one command that is meant; all of them for help. */
+function entriesFor(argv: readonly string[]): readonly CommandEntry[] {
+  if (argv[0] === '--version') return [];
+  if (argv.length === 0 || argv.includes('--help') || argv.includes('-h') || argv[0] === 'help') return registry;
+  const entry = findEntry(argv);
+  if (entry === null) throw unknownCommand(argv);
+  return [entry];
 }
 
 function groupOf(program: Commander, name: string, groups: Map<string, Commander>, world: World): Commander {

@@ -1,7 +1,7 @@
 import type { Command, RawOptions } from './commands/command.ts';
-import { readSwitch, readText, readTexts } from './commands/read-options.ts';
+import { readDuration, readSwitch, readText, readTexts } from './commands/read-options.ts';
 import type { Context, OutputStream } from './context.ts';
-import { UsageError } from './errors.ts';
+import { StoppedError, UsageError } from './errors.ts';
 import { type OnSignal, watchInterrupts } from './interrupts.ts';
 import { parseFormats } from './output/formats.ts';
 import { openOutputs, type ResultStream } from './output/outputs.ts';
@@ -48,9 +48,13 @@ export async function runCommand(
     verbose: readSwitch(raw, 'verbose'),
     retryCommand: command.canRetry === true ? makeRetryCommand(retryWords(command, raw, options)) : null,
   });
-  const watch = watchInterrupts(world.onSignal, (text) =>
-    outputs.emit({ type: 'notice', level: 'warning', message: text }),
-  );
+  const say = (message: string) => outputs.emit({ type: 'notice', level: 'warning', message });
+  const watch = watchInterrupts(world.onSignal, say, readDuration(raw, 'grace') ?? undefined);
+  const end = () => {
+    const received = watch.received();
+    const durationMs = Math.round(performance.now() - started);
+    return received === null ? { durationMs } : { durationMs, interrupted: received };
+  };
   const context: Context = {
     version: world.version,
     self: world.self,
@@ -67,14 +71,10 @@ export async function runCommand(
     emit: outputs.emit,
   };
   try {
-    const result = await command.run(context, options);
-    const received = watch.received();
-    return await outputs.finish(result, {
-      durationMs: Math.round(performance.now() - started),
-      ...(received === null ? {} : { interrupted: received }),
-    });
+    return await outputs.finish(await command.run(context, options), end());
   } catch (error) {
-    await outputs.abort();
+    if (error instanceof StoppedError) return await outputs.finish({ outcomes: [], text: [error.message] }, end());
+    await outputs.fail(error, end());
     throw error;
   } finally {
     watch.close();

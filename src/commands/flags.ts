@@ -39,6 +39,7 @@ export const changeFlags: readonly Flag[] = [
   ),
   guarding('--lock-wait <duration>', 'wait this long for a tenant that another run has (default: 30s)'),
   guarding('--lock-timeout <duration>', 'lock_timeout of the tenants’ sessions (default: the inventory’s, 2s)'),
+  guarding('--grace <duration>', 'after a SIGTERM, cancel running statements after this long (default: 20s)'),
   { ...guarding('--skip-unreachable', 'go on without servers that cannot be reached'), fromEnvironment: false },
 ];
 

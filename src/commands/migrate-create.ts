@@ -2,7 +2,7 @@ import path from 'node:path';
 import { UsageError } from '../errors.ts';
 import { createMigration, isMigrationLanguage, type MigrationLanguage } from '../migrations/create.ts';
 import { type Command, textView } from './command.ts';
-import { readInventory } from './open-fleet.ts';
+import { readInventory } from './open-inventory.ts';
 import { readText } from './read-options.ts';
 
 interface CreateOptions {

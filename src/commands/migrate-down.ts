@@ -2,6 +2,7 @@ import type { Context } from '../context.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import type { ChangeResult } from '../migrations/change-tenant.ts';
 import { decideDown } from '../migrations/decide.ts';
+import type { MigrationFolder } from '../migrations/folder.ts';
 import { readTarget } from '../migrations/plan.ts';
 import type { Result } from '../output/result.ts';
 import type { Command, RawOptions } from './command.ts';
@@ -11,11 +12,11 @@ import { describePlan } from './migrate-up.ts';
 import { planJob, prepareEngine, runJob } from './migration-job.ts';
 import { downTargetFlags, type MigrationOptions, readMigrationOptions, retryFlags } from './migration-options.ts';
 import { changeView, describeChange } from './migration-view.ts';
-import { type Fleet, mergeOutcomes, withFleet } from './open-fleet.ts';
+import { type Fleet, mergeOutcomes } from './open-fleet.ts';
 import { describeJobs } from './plan-text.ts';
 import { readSwitch } from './read-options.ts';
 import { recordRun } from './record-run.ts';
-import { surveyTenants, tenantFolder } from './survey-fleet.ts';
+import { surveyTenants, withMigrations } from './survey-fleet.ts';
 
 interface DownOptions extends MigrationOptions {
   readonly yes: boolean;
@@ -35,19 +36,23 @@ export const migrateDown: Command<DownOptions, ChangeResult> = {
   options: (raw: RawOptions) => ({ ...readMigrationOptions(raw), yes: readSwitch(raw, 'yes') }),
   run: (context, options) => {
     const mode = options.dryRun ? 'read' : 'change';
-    return withFleet(context, { ...options, mode, writesNothing: options.dryRun }, (fleet) => {
-      return takeBack(context, fleet, options);
+    return withMigrations(context, { ...options, mode, writesNothing: options.dryRun }, (fleet, folder) => {
+      return takeBack(context, fleet, folder, options);
     });
   },
   retryFlags,
   canRetry: true,
 };
 
-async function takeBack(context: Context, fleet: Fleet, options: DownOptions): Promise<Result<ChangeResult>> {
-  const folder = tenantFolder(context, fleet.inventory);
+async function takeBack(
+  context: Context,
+  fleet: Fleet,
+  folder: MigrationFolder,
+  options: DownOptions,
+): Promise<Result<ChangeResult>> {
   const target = readTarget(folder, options.to, options.count);
-  const surveyed = await surveyTenants(context, fleet, folder, fleet.tenants);
-  const job = planJob(surveyed, 'down', (standing) => decideDown(standing, folder, target));
+  const surveyed = await surveyTenants(context, fleet, folder, fleet.tenants, 'as-sequence');
+  const job = planJob(surveyed, 'down', (standing) => decideDown(standing, folder, target, options.fake));
   if (options.dryRun) return describePlan(fleet, job, []);
 
   const { environment } = fleet.inventory;

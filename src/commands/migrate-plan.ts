@@ -4,7 +4,7 @@ import { limitFlags, selectionFlags } from './flags.ts';
 import { describePlan, planUpJobs } from './migrate-up.ts';
 import { type MigrationOptions, readMigrationOptions, upTargetFlags } from './migration-options.ts';
 import { changeView } from './migration-view.ts';
-import { withFleet } from './open-fleet.ts';
+import { withMigrations } from './survey-fleet.ts';
 
 /** `tenantctl migrate plan`: what `migrate up` would do. */
 export const migratePlan: Command<MigrationOptions, ChangeResult> = {
@@ -18,8 +18,8 @@ export const migratePlan: Command<MigrationOptions, ChangeResult> = {
   view: { ...changeView, row: (outcome, options) => (options.verbose ? changeView.row(outcome, options) : null) },
   options: readMigrationOptions,
   run: (context, options) => {
-    return withFleet(context, { ...options, mode: 'read', writesNothing: true }, async (fleet) => {
-      const { tenants, shared } = await planUpJobs(context, fleet, options);
+    return withMigrations(context, { ...options, mode: 'read', writesNothing: true }, async (fleet, folder) => {
+      const { tenants, shared } = await planUpJobs(context, fleet, folder, options);
       return describePlan(fleet, tenants, shared);
     });
   },

@@ -1,14 +1,15 @@
 import type { Context } from '../context.ts';
 import type { Outcome } from '../fleet/outcome.ts';
+import type { MigrationFolder } from '../migrations/folder.ts';
 import { countStandings, describeHistogram, type Histogram } from '../migrations/histogram.ts';
 import type { Standing } from '../migrations/plan.ts';
 import type { Result } from '../output/result.ts';
 import type { Command, Flag, RawOptions } from './command.ts';
 import { limitFlags, selectionFlags } from './flags.ts';
 import { type FleetOptions, readFleetOptions } from './fleet-options.ts';
-import { type Fleet, mergeOutcomes, withFleet } from './open-fleet.ts';
+import { type Fleet, mergeOutcomes } from './open-fleet.ts';
 import { readSwitch } from './read-options.ts';
-import { type Surveyed, surveyShared, surveyTenants, tenantFolder } from './survey-fleet.ts';
+import { type Surveyed, surveyShared, surveyTenants, withMigrations } from './survey-fleet.ts';
 
 interface StatusOptions extends FleetOptions {
   readonly check: boolean;
@@ -50,11 +51,16 @@ export const migrateStatus: Command<StatusOptions, Status> = {
   },
   options: (raw: RawOptions) => ({ ...readFleetOptions(raw), check: readSwitch(raw, 'check') }),
   run: (context, options) =>
-    withFleet(context, { ...options, mode: 'read' }, (fleet) => status(context, fleet, options)),
+    withMigrations(context, { ...options, mode: 'read' }, (fleet, folder) => status(context, fleet, folder, options)),
 };
 
-async function status(context: Context, fleet: Fleet, { check }: StatusOptions): Promise<Result<Status>> {
-  const surveyed = await surveyTenants(context, fleet, tenantFolder(context, fleet.inventory), fleet.tenants);
+async function status(
+  context: Context,
+  fleet: Fleet,
+  folder: MigrationFolder,
+  { check }: StatusOptions,
+): Promise<Result<Status>> {
+  const surveyed = await surveyTenants(context, fleet, folder, fleet.tenants);
   const shared = await surveyShared(context, fleet);
   const known = new Map<Standing, Status>();
   const outcomes = surveyed.outcomes.map((outcome): Outcome<Status> => {

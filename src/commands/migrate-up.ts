@@ -3,6 +3,7 @@ import type { Outcome } from '../fleet/outcome.ts';
 import { placeKey } from '../fleet/tenant.ts';
 import type { ChangeResult } from '../migrations/change-tenant.ts';
 import { decideUp } from '../migrations/decide.ts';
+import type { MigrationFolder } from '../migrations/folder.ts';
 import { readTarget } from '../migrations/plan.ts';
 import type { Result } from '../output/result.ts';
 import type { Command } from './command.ts';
@@ -10,10 +11,10 @@ import { changeFlags, dryRunFlag, limitFlags, selectionFlags } from './flags.ts'
 import { type MigrationJob, planJob, prepareEngine, runJob } from './migration-job.ts';
 import { type MigrationOptions, readMigrationOptions, retryFlags, upTargetFlags } from './migration-options.ts';
 import { changeView, describeChange } from './migration-view.ts';
-import { type Fleet, mergeOutcomes, withFleet } from './open-fleet.ts';
+import { type Fleet, mergeOutcomes } from './open-fleet.ts';
 import { describeJobs } from './plan-text.ts';
 import { recordRun } from './record-run.ts';
-import { surveyShared, surveyTenants, tenantFolder } from './survey-fleet.ts';
+import { surveyShared, surveyTenants, withMigrations } from './survey-fleet.ts';
 
 /** `tenantctl migrate`: brings tenants to the newest migration, or to the one that `--to` names. */
 export const migrateUp: Command<MigrationOptions, ChangeResult> = {
@@ -30,16 +31,21 @@ export const migrateUp: Command<MigrationOptions, ChangeResult> = {
   options: readMigrationOptions,
   run: (context, options) => {
     const mode = options.dryRun ? 'read' : 'change';
-    return withFleet(context, { ...options, mode, writesNothing: options.dryRun }, (fleet) => {
-      return migrate(context, fleet, options);
+    return withMigrations(context, { ...options, mode, writesNothing: options.dryRun }, (fleet, folder) => {
+      return migrate(context, fleet, folder, options);
     });
   },
   retryFlags,
   canRetry: true,
 };
 
-async function migrate(context: Context, fleet: Fleet, options: MigrationOptions): Promise<Result<ChangeResult>> {
-  const { tenants, shared } = await planUpJobs(context, fleet, options);
+async function migrate(
+  context: Context,
+  fleet: Fleet,
+  folder: MigrationFolder,
+  options: MigrationOptions,
+): Promise<Result<ChangeResult>> {
+  const { tenants, shared } = await planUpJobs(context, fleet, folder, options);
   const { environment } = fleet.inventory;
   if (options.dryRun) return describePlan(fleet, tenants, shared);
 
@@ -65,9 +71,9 @@ async function migrate(context: Context, fleet: Fleet, options: MigrationOptions
 export async function planUpJobs(
   context: Context,
   fleet: Fleet,
+  folder: MigrationFolder,
   options: MigrationOptions,
 ): Promise<{ readonly tenants: MigrationJob; readonly shared: readonly MigrationJob[] }> {
-  const folder = tenantFolder(context, fleet.inventory);
   const target = readTarget(folder, options.to, options.count);
   const [surveyed, surveyedShared] = [
     await surveyTenants(context, fleet, folder, fleet.tenants),
@@ -105,8 +111,11 @@ async function migrateInOrder(
   const failed = new Set(
     sharedOutcomes.filter(({ status }) => status !== 'done').map(({ tenant }) => placeKey(tenant)),
   );
-  const [blocked, free] = partition([...tenants.work], ([tenant]) => failed.has(placeKey(tenant)));
-  const skipped = blocked.map(([tenant]): Outcome<ChangeResult> => {
+  const free = [...tenants.work].filter(([tenant]) => !failed.has(placeKey(tenant)));
+  const current = tenants.settled.filter(({ status }) => status === 'done').map(({ tenant }) => tenant);
+  // Also those that had nothing to do: a run whose shared part failed must not look like success.
+  const blocked = [...current, ...tenants.work.keys()].filter((tenant) => failed.has(placeKey(tenant)));
+  const skipped = blocked.map((tenant): Outcome<ChangeResult> => {
     const because = `the shared schema of database ${tenant.database} could not be migrated`;
     return { tenant, status: 'skipped', reason: 'not-started', because, durationMs: 0 };
   });
@@ -151,8 +160,4 @@ function withoutCanary(options: MigrationOptions): MigrationOptions {
 function sharedEntry(outcome: Outcome<ChangeResult>) {
   const { tenant, ...rest } = outcome;
   return { server: tenant.server, database: tenant.database, schema: tenant.schema, ...rest };
-}
-
-function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
-  return [items.filter(test), items.filter((item) => !test(item))];
 }

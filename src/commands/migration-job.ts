@@ -1,29 +1,28 @@
 import type { Context } from '../context.ts';
 import { TenantError } from '../errors.ts';
 import type { Outcome } from '../fleet/outcome.ts';
-import type { Place } from '../fleet/place.ts';
-import { runFleet } from '../fleet/run.ts';
 import type { Tenant } from '../fleet/tenant.ts';
 import type { Engine } from '../migrations/change.ts';
 import { type ChangePlan, type ChangeResult, changeTenant } from '../migrations/change-tenant.ts';
-import { type Decision, refuseEdited, refuseObjections } from '../migrations/decide.ts';
+import { type Audience, type Decision, refuseEdited, refuseObjections } from '../migrations/decide.ts';
 import type { Migration, MigrationFolder } from '../migrations/folder.ts';
+import type { AppliedMigration } from '../migrations/history.ts';
 import { Inspector } from '../migrations/inspection.ts';
 import { loadJavaScript } from '../migrations/javascript.ts';
 import { compareToFolder, type Standing } from '../migrations/plan.ts';
 import { loadParser } from '../migrations/statements.ts';
 import type { Survey } from '../migrations/survey.ts';
-import { LockWaitStopped } from '../postgres/lock-wait.ts';
-import { applicationName } from '../postgres/tenant-session.ts';
+import { type ChangeRun, changeTenants } from './change-tenants.ts';
 import type { MigrationOptions } from './migration-options.ts';
-import { type Fleet, groupByPlace } from './open-fleet.ts';
-import { resolveShare } from './read-options.ts';
-import { errorReader, type Surveyed } from './survey-fleet.ts';
+import type { Fleet } from './open-fleet.ts';
+import type { Surveyed } from './survey-fleet.ts';
 
 /** One folder's migrations on the tenants that it is for: what was decided, before anything is done. */
 export interface MigrationJob {
   readonly folder: MigrationFolder;
   readonly direction: 'up' | 'down';
+  /** Not tenants, but what their databases share. */
+  readonly isShared: boolean;
   readonly decide: (standing: Standing) => Decision;
   /** Tenants with something to run, and what was read of them. */
   readonly work: ReadonlyMap<Tenant, { readonly survey: Survey; readonly plan: ChangePlan }>;
@@ -35,7 +34,7 @@ export interface MigrationJob {
 
 /** Decides for each tenant what is to be run on it; refuses (exit 5) when an applied file was edited. */
 export function planJob(
-  { folder, outcomes }: Surveyed,
+  { folder, outcomes, isShared }: Surveyed,
   direction: 'up' | 'down',
   decide: (standing: Standing) => Decision,
 ): MigrationJob {
@@ -62,7 +61,7 @@ export function planJob(
       settled.push({ tenant, status: 'failed', step: 'plan', error: decision.failure, durationMs });
     } else settled.push({ tenant, status: 'done', value: decision.nothingToDo, durationMs });
   }
-  return { folder, direction, decide, work, settled, standings };
+  return { folder, direction, isShared, decide, work, settled, standings };
 }
 
 /** A plan without migrations is an outcome: the tenant is where it should be. Shared by all that stand so. */
@@ -78,10 +77,13 @@ export async function prepareEngine(job: MigrationJob, fake: boolean): Promise<E
   const usesSql = [...migrations].some(({ kind }) => kind === 'sql');
   const usesJavaScript = [...migrations].some(({ kind }) => kind === 'js');
   const inspector = new Inspector(usesSql ? await loadParser() : () => null);
-  const hasSchemas = [...job.work.keys()].some((tenant) => tenant.schema !== null && !tenant.id.startsWith('shared:'));
-  if (!fake) refuseObjections(migrations, job.direction, inspector, hasSchemas);
+  if (!fake) refuseObjections(migrations, job.direction, inspector, job.isShared ? 'shared' : audienceOf(job));
   const build = usesJavaScript && !fake ? await loadJavaScript(job.folder) : noJavaScript;
   return { direction: job.direction, fake, inspector, build };
+}
+
+function audienceOf({ work }: MigrationJob): Audience {
+  return [...work.keys()].some(({ schema }) => schema !== null) ? 'schemas' : 'databases';
 }
 
 const noJavaScript = (): never => {
@@ -89,79 +91,26 @@ const noJavaScript = (): never => {
 };
 
 /** Runs a job over the fleet: one outcome for each tenant that had something to run. */
-export async function runJob(
+export function runJob(
   context: Context,
   fleet: Fleet,
   job: MigrationJob,
   engine: Engine,
   options: MigrationOptions,
 ): Promise<Outcome<ChangeResult>[]> {
-  const tenants = [...job.work.keys()];
-  const places = groupByPlace(tenants).map(
-    (group): Place<unknown, ChangeResult> => ({
-      ...group,
-      batches: () => group.tenants.map((tenant) => ({ tenants: [tenant] })),
-      work: async (_scope, batch, task) => {
-        const [tenant] = batch.tenants;
-        const known = tenant === undefined ? undefined : job.work.get(tenant);
-        if (tenant === undefined || known === undefined) return;
-        try {
-          task.done(tenant, await changeOne(fleet, job, engine, options, tenant, known, task));
-        } catch (error) {
-          if (!(error instanceof LockWaitStopped)) throw error;
-          task.notStarted(tenant);
-        }
-      },
-    }),
-  );
-  return runFleet<ChangeResult>({
+  const replan = (applied: readonly AppliedMigration[]): ChangePlan => {
+    const decision = job.decide(compareToFolder(applied, job.folder));
+    if ('failure' in decision) throw new TenantError(decision.failure);
+    return decision.plan;
+  };
+  const run: ChangeRun<ChangeResult> = {
     phase: job.direction === 'up' ? 'migrating' : 'taking back',
-    tenants,
-    places,
-    limits: fleet.limits,
-    policy: {
-      maxFailures: resolveShare(options.maxFailures, tenants.length),
-      maxSameCause: options.maxSameCause,
-      canary: resolveShare(options.canary, tenants.length) ?? 0,
+    tenants: [...job.work.keys()],
+    change: (session, tenant, take) => {
+      const work = job.work.get(tenant);
+      if (work === undefined) throw new TenantError({ message: 'nothing was planned for it', code: 'internal' });
+      return changeTenant(session, tenant, work.survey, work.plan, { ...take, engine, plan: replan });
     },
-    timeoutMs: options.timeoutMs,
-    errors: errorReader,
-    interrupts: context.interrupts,
-    emit: context.emit,
-  });
-}
-
-function changeOne(
-  fleet: Fleet,
-  job: MigrationJob,
-  engine: Engine,
-  options: MigrationOptions,
-  tenant: Tenant,
-  { survey, plan }: { readonly survey: Survey; readonly plan: ChangePlan },
-  task: Parameters<Place<unknown, ChangeResult>['work']>[2],
-): Promise<ChangeResult> {
-  const { timeouts } = fleet.inventory;
-  return fleet.pools.use(tenant.server, tenant.database, async (session) => {
-    const cancel = () => void session.cancel();
-    task.signal.addEventListener('abort', cancel, { once: true });
-    try {
-      task.signal.throwIfAborted();
-      return await changeTenant(session, tenant, survey, plan, {
-        engine,
-        plan: (applied) => {
-          const decision = job.decide(compareToFolder(applied, job.folder));
-          if ('failure' in decision) throw new TenantError(decision.failure);
-          return decision.plan;
-        },
-        applicationName: applicationName(fleet.run, tenant.id),
-        lockTimeoutMs: options.lockTimeoutMs ?? timeouts.lockMs,
-        statementTimeoutMs: timeouts.statementMs,
-        lockWaitMs: options.lockWaitMs,
-        stop: task.stop,
-        onStep: (step) => task.step(tenant, step),
-      });
-    } finally {
-      task.signal.removeEventListener('abort', cancel);
-    }
-  });
+  };
+  return changeTenants(context, fleet, run, options);
 }

@@ -21,7 +21,8 @@ export function describeChange(
   done: readonly Outcome<ChangeResult>[],
   sharedOutcomes: readonly Outcome<ChangeResult>[] = [],
 ): string[] {
-  const current = job.settled.filter(({ status }) => status === 'done').length;
+  const changed = new Set(done.map(({ tenant }) => tenant));
+  const current = job.settled.filter(({ status, tenant }) => status === 'done' && !changed.has(tenant)).length;
   const lines = [
     ...sharedOutcomes.map(describeShared),
     ...describeMoves(done),

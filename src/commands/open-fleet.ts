@@ -1,11 +1,8 @@
-import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Context } from '../context.ts';
-import { type Failure, RefusedError, UsageError } from '../errors.ts';
+import { type Failure, RefusedError, StoppedError, UsageError } from '../errors.ts';
 import { discoverTenants, type ReadSource } from '../fleet/discovery.ts';
 import { literalPrefix } from '../fleet/glob.ts';
-import { checkedInventories } from '../fleet/inventory/checked-cache.ts';
-import { findInventory } from '../fleet/inventory/find.ts';
-import { loadInventory } from '../fleet/inventory/load.ts';
 import type { DiscoverEntry, Inventory } from '../fleet/inventory/types.ts';
 import { newRunId, readRun } from '../fleet/ledger.ts';
 import { limitsOf, type RunLimits } from '../fleet/limits.ts';
@@ -18,11 +15,10 @@ import { toFailure } from '../postgres/failure.ts';
 import { Servers } from '../postgres/servers.ts';
 import { SessionPools } from '../postgres/session-pools.ts';
 import type { ConnectionSettings } from '../postgres/settings/connection-settings.ts';
-import { PasswordCache } from '../postgres/settings/password-sources.ts';
-import { resolveConnection } from '../postgres/settings/resolve-connection.ts';
 import { isConnectionError } from '../postgres/sqlstates.ts';
 import { applicationName, prepareReader } from '../postgres/tenant-session.ts';
 import type { FleetOptions } from './fleet-options.ts';
+import { connectionSettings, readInventory } from './open-inventory.ts';
 
 /** The part of the fleet that a command works on, and the means to reach it. */
 export interface Fleet {
@@ -53,6 +49,8 @@ export interface OpenOptions extends FleetOptions {
   readonly mode: 'read' | 'change';
   /** False: only discovery speaks to servers. */
   readonly reachesServers?: boolean;
+  /** Work that needs the inventory only: done while the first server's answer is on its way. */
+  readonly beside?: (inventory: Inventory) => void;
   /** A dry run writes nothing anywhere, not even to a cache. */
   readonly writesNothing?: boolean;
 }
@@ -66,82 +64,78 @@ export async function withFleet<T>(
   const inventory = await readInventory(context, options);
   const run = newRunId(context.now());
   const settingsOf = connectionSettings(context, inventory);
-  const servers = new Servers(settingsOf, applicationName(run, '-'));
+  const cut = new AbortController();
+  const servers = new Servers(settingsOf, { applicationName: applicationName(run, '-'), cut: cut.signal });
   const configured = limitsOf({ ...inventory.limits, ...options.limits }, inventory.servers.values());
   const limitOf = (server: string) => serverLimit(server, configured, servers);
   const pools = new SessionPools((server, database) => servers.connect(server, database), limitOf);
+  const access: FleetAccess = { context, options, inventory, run, settingsOf, servers, pools };
+  const leave = () => cut.abort();
+  const { stop, abandon } = context.interrupts;
+  abandon.addEventListener('abort', leave);
+  // Until the work begins nothing is lost by leaving at the first Ctrl-C.
+  stop.addEventListener('abort', leave);
   try {
-    const selection = await resolveSelection(context, inventory, options);
-    const found = await discoverTenants(inventory, sourceReader(pools, settingsOf, run), {
-      entries: sourcesToRead(inventory, selection),
-      concurrency: configured.fleet.concurrency,
-      toFailure: failureOrThrow,
-    });
-    const failures = new Map(found.failed.map(({ tenant, failure }) => [tenant, failure]));
-    const { tenants: selected, warnings } = selectTenants([...found.tenants, ...failures.keys()], selection);
-    for (const message of warnings) context.emit({ type: 'notice', level: 'warning', message });
-    const unread = found.sources.flatMap(({ server, database, error }) =>
-      error === undefined ? [] : [{ server, database, error }],
-    );
-    const workable = selected.filter((tenant) => !failures.has(tenant));
-    const unreachable = options.reachesServers === false ? [] : await reachServers(workable, pools, servers);
-    const sources = [...unread, ...unreachable];
-    const isOut = skipOrRefuse(sources, unreachable, options);
-    const limits = { ...configured, perServer: new Map([...inventory.servers.keys()].map((id) => [id, limitOf(id)])) };
-    return await work({
-      inventory,
-      run,
-      tenants: workable.filter((tenant) => !isOut(tenant)),
-      rejected: [...rejectFailed(selected, failures), ...rejectSkipped(workable.filter(isOut))],
-      selected,
-      sources: sources.map((source) => (options.skipUnreachable ? { ...source, skipped: true } : source)),
-      pools,
-      servers,
-      limits,
-    });
+    const found = await whileWaiting(findTenants(access), () => options.beside?.(inventory));
+    stop.throwIfAborted();
+    stop.removeEventListener('abort', leave);
+    const perServer = new Map([...inventory.servers.keys()].map((id) => [id, limitOf(id)]));
+    return await work({ ...found, inventory, run, pools, servers, limits: { ...configured, perServer } });
+  } catch (error) {
+    // What fails because the connections were cut is no failure of a server.
+    throw cut.signal.aborted && !abandon.aborted ? new StoppedError('stopped before anything was begun') : error;
   } finally {
+    stop.removeEventListener('abort', leave);
+    abandon.removeEventListener('abort', leave);
     await pools.closeAll();
   }
 }
 
-/** Reads the inventory that the flags, the environment or the working directory name. */
-export async function readInventory(
-  context: Context,
-  options: { readonly config: string | null; readonly writesNothing?: boolean },
-): Promise<Inventory> {
-  const { cwd, env, version } = context;
-  const found = await findInventory({ cwd, env, config: options.config ?? undefined });
-  const { inventory, warnings } = await loadInventory(found, {
-    openCache: (state) => checkedInventories({ state, version, write: options.writesNothing !== true }),
-  });
-  for (const { message, hint } of warnings) context.emit({ type: 'notice', level: 'warning', message, hint });
-  return inventory;
+/** Does something of our own once the questions are sent; what it throws does not wait for the answers. */
+async function whileWaiting<T>(answers: Promise<T>, work: () => void): Promise<T> {
+  // Whoever waits for neither must not be told of a rejection that nobody handles.
+  answers.catch(() => {});
+  await setImmediate();
+  work();
+  return answers;
 }
 
-/** Settings of each server, made once; what is wrong with them is a usage error before anything is touched. */
-export function connectionSettings(context: Context, inventory: Inventory): (server: string) => ConnectionSettings {
-  const { cwd, env, homeDir, osUser } = context;
-  const baseDir = path.dirname(path.resolve(cwd, inventory.file));
-  const cache = new PasswordCache({ env, baseDir });
-  const known = new Map<string, ConnectionSettings>();
-  return (serverId) => {
-    let settings = known.get(serverId);
-    if (settings === undefined) {
-      const server = inventory.servers.get(serverId);
-      settings = resolveConnection({
-        serverId,
-        conninfo: server?.url ?? null,
-        env,
-        homeDir,
-        baseDir,
-        osUser,
-        connectTimeoutMs: inventory.timeouts.connectMs,
-        password: server?.password ? { source: server.password, cache } : null,
-      });
-      for (const message of settings.warnings) context.emit({ type: 'notice', level: 'warning', message });
-      known.set(serverId, settings);
-    }
-    return settings;
+interface FleetAccess extends Pick<Fleet, 'inventory' | 'run' | 'servers' | 'pools'> {
+  readonly context: Context;
+  readonly options: OpenOptions;
+  readonly settingsOf: (server: string) => ConnectionSettings;
+}
+
+/** Discovery, selection, and a first word with each server. */
+async function findTenants(access: FleetAccess): Promise<Pick<Fleet, 'tenants' | 'rejected' | 'selected' | 'sources'>> {
+  const { context, options, inventory, servers, pools } = access;
+  const selection = await resolveSelection(context, inventory, options);
+  const found = await discoverTenants(inventory, sourceReader(access), {
+    entries: sourcesToRead(inventory, selection),
+    concurrency: inventory.limits.concurrency,
+    toFailure: failureOrThrow,
+  });
+  const failures = new Map(found.failed.map(({ tenant, failure }) => [tenant, failure]));
+  const unread = found.sources.flatMap(({ server, database, error }) =>
+    error === undefined ? [] : [{ server, database, error }],
+  );
+  refuseUnread(unread, options);
+  // With a source unread nobody can say that a name matches no tenant.
+  const lenient = unread.length > 0 ? { ...selection, allowEmpty: true } : selection;
+  const { tenants: selected, warnings } = selectTenants([...found.tenants, ...failures.keys()], lenient);
+  for (const message of warnings) context.emit({ type: 'notice', level: 'warning', message });
+  const workable = selected.filter((tenant) => !failures.has(tenant));
+  const unreachable = options.reachesServers === false ? [] : await reachServers(workable, pools, servers);
+  refuseUnread(unreachable, options);
+  const down = new Set(options.mode === 'read' ? [] : unreachable.map(({ server }) => server));
+  const isOut = ({ server }: Tenant) => down.has(server);
+  return {
+    tenants: workable.filter((tenant) => !isOut(tenant)),
+    rejected: [...rejectFailed(selected, failures), ...rejectSkipped(workable.filter(isOut))],
+    selected,
+    sources: [...unread, ...unreachable].map((source) =>
+      options.skipUnreachable ? { ...source, skipped: true } : source,
+    ),
   };
 }
 
@@ -182,11 +176,7 @@ async function resolveSelection(context: Context, inventory: Inventory, options:
   return { ...selection, tenants, fromRun: ids };
 }
 
-function sourceReader(
-  pools: SessionPools,
-  settingsOf: (server: string) => ConnectionSettings,
-  run: string,
-): ReadSource {
+function sourceReader({ pools, settingsOf, run }: FleetAccess): ReadSource {
   return (entry: DiscoverEntry) => {
     const database = entry.kind === 'databases' ? settingsOf(entry.server).database : entry.database;
     return pools.use(entry.server, database, async (session) => {
@@ -239,23 +229,15 @@ async function reachServer(server: string, databases: readonly string[], pools: 
   return null;
 }
 
-/** Tells which tenants are left out; refuses when the command must not go on without them. */
-function skipOrRefuse(
-  sources: readonly SourceReport[],
-  unreachable: readonly SourceReport[],
-  options: OpenOptions,
-): (tenant: Tenant) => boolean {
-  if (options.mode === 'read' || sources.length === 0) return () => false;
-  if (!options.skipUnreachable) {
-    throw new RefusedError('part of the fleet cannot be reached, and this command changes things', {
-      details: sources.map(({ server, database, error }) => {
-        return `server ${server}${database === null ? '' : `, database ${database}`}: ${error.message}`;
-      }),
-      hint: 'leave it out by the selection, or go on without it: --skip-unreachable',
-    });
-  }
-  const out = new Set(unreachable.map(({ server }) => server));
-  return ({ server }) => out.has(server);
+/** A command that changes things does not go on without a part of the fleet unless it is told to. */
+function refuseUnread(unread: readonly SourceReport[], options: OpenOptions): void {
+  if (options.mode === 'read' || options.skipUnreachable || unread.length === 0) return;
+  throw new RefusedError('part of the fleet cannot be reached, and this command changes things', {
+    details: unread.map(({ server, database, error }) => {
+      return `server ${server}${database === null ? '' : `, database ${database}`}: ${error.message}`;
+    }),
+    hint: 'leave it out by the selection, or go on without it: --skip-unreachable',
+  });
 }
 
 function rejectFailed(selected: readonly Tenant[], failures: ReadonlyMap<Tenant, Failure>): Outcome<never>[] {

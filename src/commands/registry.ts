@@ -14,8 +14,11 @@ export const registry: readonly CommandEntry[] = [
   { name: 'migrate status', load: async () => (await import('./migrate-status.ts')).migrateStatus as never },
   { name: 'migrate plan', load: async () => (await import('./migrate-plan.ts')).migratePlan as never },
   { name: 'migrate down', load: async () => (await import('./migrate-down.ts')).migrateDown as never },
+  { name: 'migrate repair', load: async () => (await import('./migrate-repair.ts')).migrateRepair as never },
   { name: 'migrate create', load: async () => (await import('./migrate-create.ts')).migrateCreate as never },
   { name: 'tenants list', load: async () => (await import('./tenants-list.ts')).tenantsList as never },
+  { name: 'init', load: async () => (await import('./init.ts')).init as never },
+  { name: 'doctor', load: async () => (await import('./doctor.ts')).doctor as never },
   { name: 'demo', load: async () => (await import('./demo.ts')).demo as never },
 ];
 

@@ -8,10 +8,11 @@ import type { ErrorReader, Place } from '../fleet/place.ts';
 import { type FailurePolicy, runFleet } from '../fleet/run.ts';
 import { placeKey, type Tenant } from '../fleet/tenant.ts';
 import { type MigrationFolder, readFolder } from '../migrations/folder.ts';
+import type { FingerprintKind } from '../migrations/history.ts';
 import { type Survey, Surveyor } from '../migrations/survey.ts';
 import { errorKind, toFailure } from '../postgres/failure.ts';
 import { applicationName } from '../postgres/tenant-session.ts';
-import { type Fleet, groupByPlace } from './open-fleet.ts';
+import { type Fleet, groupByPlace, type OpenOptions, withFleet } from './open-fleet.ts';
 
 /** How the executor reads PostgreSQL's errors. */
 export const errorReader: ErrorReader = { kind: errorKind, toFailure };
@@ -24,10 +25,25 @@ export interface Surveyed {
   readonly folder: MigrationFolder;
   readonly tenants: readonly Tenant[];
   readonly outcomes: readonly Outcome<Survey>[];
+  readonly isShared: boolean;
 }
 
-/** The tenants' migrations folder, read once a run. */
-export function tenantFolder(context: Context, inventory: Inventory): MigrationFolder {
+/** A fleet and the folder of its migrations, which is read once a run. */
+export async function withMigrations<T>(
+  context: Context,
+  options: OpenOptions,
+  work: (fleet: Fleet, folder: MigrationFolder) => Promise<T>,
+): Promise<T> {
+  let folder: MigrationFolder | null = null;
+  const beside = (inventory: Inventory) => {
+    folder = tenantFolder(context, inventory);
+  };
+  return withFleet(context, { ...options, beside }, (fleet) => {
+    return work(fleet, folder ?? tenantFolder(context, fleet.inventory));
+  });
+}
+
+function tenantFolder(context: Context, inventory: Inventory): MigrationFolder {
   if (inventory.migrations === null) {
     throw new UsageError(`${inventory.file} names no migrations folder`, { hint: 'add `migrations: ./migrations`' });
   }
@@ -40,8 +56,9 @@ export async function surveyTenants(
   fleet: Fleet,
   folder: MigrationFolder,
   tenants: readonly Tenant[],
+  kind: FingerprintKind = 'as-set',
 ): Promise<Surveyed> {
-  const surveyor = new Surveyor(folder, fleet.pools, applicationName(fleet.run, 'survey'));
+  const surveyor = new Surveyor(folder, fleet.pools, applicationName(fleet.run, 'survey'), kind);
   const places = groupByPlace(tenants).map((place): Place<unknown, Survey> => {
     return surveyor.place(place.server, place.database, place.tenants);
   });
@@ -56,7 +73,7 @@ export async function surveyTenants(
     interrupts: context.interrupts,
     emit: withoutTenants(context.emit),
   });
-  return { folder, tenants, outcomes };
+  return { folder, tenants, outcomes, isShared: false };
 }
 
 /** What the tenants' databases share and has a migrations folder of its own, each surveyed like a tenant. */
@@ -69,7 +86,10 @@ export async function surveyShared(context: Context, fleet: Fleet): Promise<read
     byFolder.set(folder, [...(byFolder.get(folder) ?? []), sharedTenant(shared)]);
   }
   return Promise.all(
-    [...byFolder].map(([folder, tenants]) => surveyTenants(context, fleet, readFolder(folder, context.cwd), tenants)),
+    [...byFolder].map(async ([folder, tenants]) => {
+      const surveyed = await surveyTenants(context, fleet, readFolder(folder, context.cwd), tenants);
+      return { ...surveyed, isShared: true };
+    }),
   );
 }
 

@@ -72,7 +72,7 @@ function withoutShared(candidates: readonly Candidate[], shared: readonly Shared
 function withoutRepeats(candidates: readonly Candidate[]): readonly Candidate[] {
   const first = new Map<string, Candidate>();
   for (const each of candidates) {
-    const key = JSON.stringify([each.tenant.id, tenantPlaceKey(each.tenant)]);
+    const key = `${each.tenant.id}\0${tenantPlaceKey(each.tenant)}`;
     if (!first.has(key)) first.set(key, each);
   }
   return [...first.values()];

@@ -67,9 +67,12 @@ export class Ledger {
 
   /** Refuses (exit 5) when the state folder cannot be written: without a record nothing is begun. */
   static async create(stateFolder: string, manifest: Manifest): Promise<Ledger> {
-    const folder = path.join(stateFolder, 'runs', manifest.run);
+    const runs = path.join(stateFolder, 'runs');
+    const folder = path.join(runs, manifest.run);
     try {
-      await mkdir(folder, { recursive: true });
+      await mkdir(runs, { recursive: true });
+      // Fails when it is there: two runs never share a record.
+      await mkdir(folder);
       await writeDurably(path.join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
       return new Ledger(manifest.run, await open(path.join(folder, 'outcomes.ndjson'), 'a'));
     } catch (cause) {
@@ -99,7 +102,8 @@ export class Ledger {
       const lines = this.#queue;
       this.#queue = [];
       try {
-        await this.#file.write(lines.join(''));
+        // Writes all of it or throws, which a plain write does not.
+        await this.#file.appendFile(lines.join(''));
         await this.#file.datasync();
       } catch (error) {
         this.#error = error;
@@ -109,10 +113,11 @@ export class Ledger {
   }
 }
 
-/** Reads a run by its id, or by the last part of it. */
+/** Reads a run by its id, or by the last part of it. A run that was killed before its manifest stood never began. */
 export async function readRun(stateFolder: string, wanted: string): Promise<RunRecord> {
   const folder = path.join(stateFolder, 'runs', await findRun(stateFolder, wanted));
-  const manifest = JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8')) as Manifest;
+  const manifest = await readManifest(folder);
+  if (manifest === null) throw noSuchRun(stateFolder, `run ${wanted} was killed before it began`);
   const text = await readFile(path.join(folder, 'outcomes.ndjson'), 'utf8').catch(() => '');
   const entries = new Map<string, LedgerEntry>();
   for (const line of text.split('\n')) {
@@ -126,9 +131,24 @@ async function findRun(stateFolder: string, wanted: string): Promise<string> {
   const runs = await readdir(path.join(stateFolder, 'runs')).catch(() => [] as string[]);
   const matches = runs.filter((run) => run === wanted || run.endsWith(`-${wanted}`));
   if (matches.length === 1 && matches[0] !== undefined) return matches[0];
-  throw new UsageError(matches.length === 0 ? `no run ${wanted} is recorded` : `${wanted} names several runs`, {
-    hint: `look into ${path.join(stateFolder, 'runs')}`,
-  });
+  const names = matches.toSorted().join(', ');
+  throw noSuchRun(
+    stateFolder,
+    names === '' ? `no run ${wanted} is recorded` : `${wanted} names several runs: ${names}`,
+  );
+}
+
+function noSuchRun(stateFolder: string, message: string): UsageError {
+  return new UsageError(message, { hint: `look into ${path.join(stateFolder, 'runs')}` });
+}
+
+async function readManifest(folder: string): Promise<Manifest | null> {
+  try {
+    return JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8')) as Manifest;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 /** Null for an empty line, and for the last one of a run that was killed while it wrote. */

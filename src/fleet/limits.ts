@@ -9,6 +9,7 @@ export class Occupancy {
   #batches = 0;
   readonly #onServer = new Map<string, number>();
   readonly #onDatabase = new Map<string, number>();
+  readonly #halvings = new Map<string, number>();
 
   constructor(limits: RunLimits) {
     this.#defaults = limits.fleet;
@@ -43,10 +44,20 @@ export class Occupancy {
     this.#onDatabase.set(database, (this.#onDatabase.get(database) ?? 0) - connections);
   }
 
-  /** The server ran out of connections: others need them too. Returns the new limit. */
-  halveServer(server: string): number {
+  /** How often the limit of a server was halved. */
+  halvings(server: string): number {
+    return this.#halvings.get(server) ?? 0;
+  }
+
+  /**
+   * The server ran out of connections: others need them too. `seen` is how often the limit had been halved when the
+   * refused batch began: all that were refused together halve it once. Returns the new limit, null when it stays.
+   */
+  halveServer(server: string, seen: number): number | null {
+    if (this.halvings(server) !== seen) return null;
     const halved = Math.max(1, Math.floor(Math.min(this.serverLimit(server), this.#onServer.get(server) ?? 1) / 2));
     this.#perServer.set(server, halved);
+    this.#halvings.set(server, seen + 1);
     return halved;
   }
 }

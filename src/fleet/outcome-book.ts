@@ -40,6 +40,11 @@ export class OutcomeBook<V> {
     this.#emit({ type: 'started', tenant });
   }
 
+  /** It got no turn after all: unless a step was named, nothing of it was touched. */
+  giveBack(tenant: Tenant): void {
+    if (this.#open.get(tenant)?.step === null) this.#open.delete(tenant);
+  }
+
   step(tenant: Tenant, step: string): void {
     const open = this.#open.get(tenant);
     if (open === undefined || this.isSettled(tenant)) return;
@@ -52,7 +57,9 @@ export class OutcomeBook<V> {
     this.#settle(finding === undefined ? outcome : { ...outcome, finding });
   }
 
-  failed(tenant: Tenant, error: unknown): Failure {
+  /** Null when an earlier word about this tenant stands. */
+  failed(tenant: Tenant, error: unknown): Failure | null {
+    if (this.isSettled(tenant)) return null;
     const failure = this.#errors.toFailure(error, tenant);
     const step = this.#open.get(tenant)?.step ?? null;
     this.#settle({ tenant, status: 'failed', step, error: failure, durationMs: this.#elapsed(tenant) });

@@ -1,7 +1,8 @@
 import type { Interrupts } from '../context.ts';
+import { type Failure, TenantError } from '../errors.ts';
 import { causeKey } from './cause.ts';
 import type { EventListener } from './events.ts';
-import type { RunLimits } from './limits.ts';
+import { Occupancy, type RunLimits } from './limits.ts';
 import type { Outcome } from './outcome.ts';
 import { OutcomeBook } from './outcome-book.ts';
 import type { ErrorReader, Place } from './place.ts';
@@ -40,48 +41,49 @@ export async function runFleet<V>(run: FleetRun<V>): Promise<Outcome<V>[]> {
   const book = new OutcomeBook<V>(emit, run.errors);
   const brake = new AbortController();
   const stop = AbortSignal.any([run.interrupts.stop, run.interrupts.cancel, run.interrupts.abandon, brake.signal]);
-  const failures = new FailureCounter(run.policy, book, (reason) => {
+  const failures = new FailureCounter(run.policy, (reason) => {
     emit({ type: 'notice', level: 'warning', message: reason });
     brake.abort(reason);
   });
 
   emit({ type: 'phase', name: run.phase, servers: countByServer(run.tenants) });
   const waves = cutWaves(run.tenants, run.policy.canary);
+  const occupancy = new Occupancy(run.limits);
+  const cancel = AbortSignal.any([run.interrupts.cancel, run.interrupts.abandon]);
+  const abandoned = aborted(run.interrupts.abandon);
   for (const [index, tenants] of waves.entries()) {
     if (stop.aborted) break;
     const wave = new Wave<V>({
       places: restrictPlaces(run.places, new Set(tenants), waves.length > 1),
-      limits: run.limits,
+      occupancy,
       book,
       errors: run.errors,
       stop,
-      cancel: AbortSignal.any([run.interrupts.cancel, run.interrupts.abandon]),
+      cancel,
       timeoutMs: run.timeoutMs,
-      onFailed: (tenant) => failures.add(tenant),
+      onFailed: (tenant, failure) => failures.add(tenant, failure),
       notice: (message) => emit({ type: 'notice', level: 'warning', message }),
     });
-    await Promise.race([wave.run(), aborted(run.interrupts.abandon)]);
+    await Promise.race([wave.run(), abandoned]);
     const isLast = index === waves.length - 1;
-    if (!isLast && tenants.some((tenant) => book.get(tenant)?.status !== 'done')) {
+    if (!isLast && !stop.aborted && tenants.some((tenant) => book.get(tenant)?.status !== 'done')) {
       failures.stop('the canary did not succeed: the other tenants were not started');
     }
   }
-  const outcomes = settleTheRest(run.tenants, book, brake.signal);
+  const outcomes = settleTheRest(run.tenants, book, stop, brake.signal);
   emit({ type: 'phase-ended', name: run.phase });
   return outcomes;
 }
 
-class FailureCounter<V> {
+class FailureCounter {
   readonly #policy: FailurePolicy;
-  readonly #book: OutcomeBook<V>;
   readonly #stop: (reason: string) => void;
   readonly #causes = new Map<string, number>();
   #failures = 0;
   #stopped = false;
 
-  constructor(policy: FailurePolicy, book: OutcomeBook<V>, stop: (reason: string) => void) {
+  constructor(policy: FailurePolicy, stop: (reason: string) => void) {
     this.#policy = policy;
-    this.#book = book;
     this.#stop = stop;
   }
 
@@ -91,12 +93,10 @@ class FailureCounter<V> {
     this.#stop(reason);
   }
 
-  add(tenant: Tenant): void {
-    const outcome = this.#book.get(tenant);
-    if (outcome?.status !== 'failed') return;
+  add(tenant: Tenant, failure: Failure): void {
     const { maxFailures, maxSameCause } = this.#policy;
     this.#failures += 1;
-    const cause = causeKey(outcome.error, tenant);
+    const cause = causeKey(failure, tenant);
     const sameCause = (this.#causes.get(cause) ?? 0) + 1;
     this.#causes.set(cause, sameCause);
     if (maxSameCause !== null && sameCause >= maxSameCause) {
@@ -135,11 +135,19 @@ function restrictPlaces<V>(
     .filter((place) => place.tenants.length > 0);
 }
 
-function settleTheRest<V>(tenants: readonly Tenant[], book: OutcomeBook<V>, brake: AbortSignal): Outcome<V>[] {
+function settleTheRest<V>(
+  tenants: readonly Tenant[],
+  book: OutcomeBook<V>,
+  stop: AbortSignal,
+  brake: AbortSignal,
+): Outcome<V>[] {
   const because = brake.aborted ? String(brake.reason) : undefined;
   return tenants.map((tenant) => {
+    const settled = book.get(tenant);
+    if (settled !== undefined) return settled;
     if (book.isStarted(tenant)) book.interrupted(tenant);
-    else book.skipped(tenant, 'not-started', because);
+    else if (stop.aborted) book.skipped(tenant, 'not-started', because);
+    else book.failed(tenant, new TenantError({ message: 'no batch held this tenant', code: 'internal' }));
     const outcome = book.get(tenant);
     if (outcome === undefined) throw new Error(`tenant ${tenant.id} has no outcome`);
     return outcome;

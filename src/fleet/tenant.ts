@@ -19,7 +19,7 @@ export function tenantSchema(tenant: Tenant): string {
   return tenant.schema ?? 'public';
 }
 
-/** Names one place unmistakably, whatever characters its parts hold. */
+/** Names one place unmistakably: no name of a server or database holds a NUL. */
 export function placeKey(place: { readonly server: string; readonly database: string }): string {
-  return JSON.stringify([place.server, place.database]);
+  return `${place.server}\0${place.database}`;
 }

@@ -1,4 +1,6 @@
-import { Occupancy, type RunLimits } from './limits.ts';
+import { type Failure, TenantError } from '../errors.ts';
+import { formatDuration } from './duration.ts';
+import type { Occupancy } from './limits.ts';
 import type { OutcomeBook } from './outcome-book.ts';
 import type { Batch, ErrorReader, Place, Task } from './place.ts';
 import { placeKey, type Tenant } from './tenant.ts';
@@ -6,10 +8,14 @@ import { placeKey, type Tenant } from './tenant.ts';
 /** Attempts to get a connection from a server that has none left, before its tenants fail. */
 const maxBusyTries = 6;
 const firstBusyPauseMs = 250;
+/** A longer timer would fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
 
 interface QueuedBatch {
   readonly batch: Batch;
   readonly busyTries: number;
+  /** Why it is here again. */
+  readonly error?: unknown;
 }
 
 interface PlaceState<V> {
@@ -26,14 +32,15 @@ interface PlaceState<V> {
 
 export interface WaveOptions<V> {
   readonly places: readonly Place<unknown, V>[];
-  readonly limits: RunLimits;
+  /** Shared by the waves of a run. */
+  readonly occupancy: Occupancy;
   readonly book: OutcomeBook<V>;
   readonly errors: ErrorReader;
   readonly stop: AbortSignal;
   readonly cancel: AbortSignal;
   /** Milliseconds for each tenant of a batch; null: no limit of ours. */
   readonly timeoutMs: number | null;
-  readonly onFailed: (tenant: Tenant) => void;
+  readonly onFailed: (tenant: Tenant, failure: Failure) => void;
   readonly notice: (message: string) => void;
 }
 
@@ -43,14 +50,15 @@ export interface WaveOptions<V> {
  */
 export class Wave<V> {
   readonly #options: WaveOptions<V>;
-  readonly #places: PlaceState<V>[];
+  /** Those that are not closed yet. */
+  #places: PlaceState<V>[];
   readonly #occupancy: Occupancy;
   readonly #finished = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | null = null;
 
   constructor(options: WaveOptions<V>) {
     this.#options = options;
-    this.#occupancy = new Occupancy(options.limits);
+    this.#occupancy = options.occupancy;
     // Largest first: the place that takes longest must not be the last to start.
     this.#places = options.places
       .toSorted((a, b) => b.tenants.length - a.tenants.length)
@@ -90,7 +98,8 @@ export class Wave<V> {
       else this.#startWhatFits(place);
     }
     this.#wakeAt(wakeAt, now);
-    if (this.#places.every(({ state }) => state === 'closed')) this.#finished.resolve();
+    this.#places = this.#places.filter(({ state }) => state !== 'closed');
+    if (this.#places.length === 0) this.#finished.resolve();
   }
 
   #startWhatFits(place: PlaceState<V>): void {
@@ -109,24 +118,35 @@ export class Wave<V> {
     this.#timer = Number.isFinite(time) ? setTimeout(() => this.#pump(), Math.ceil(time - now)) : null;
   }
 
+  /** What was not begun is left alone; a batch that failed and was to be tried again was in the middle. */
   #dropQueue(place: PlaceState<V>): void {
-    place.queue = [];
+    const { book } = this.#options;
+    for (const { batch, error } of place.queue.splice(0)) {
+      for (const tenant of batch.tenants) if (book.isStarted(tenant)) book.interrupted(tenant, error);
+    }
     if (place.state === 'waiting') place.state = 'closed';
   }
 
   async #open(place: PlaceState<V>): Promise<void> {
     place.state = 'opening';
-    this.#occupancy.take(place.place.server, place.key, 1);
+    const { server, tenants } = place.place;
+    const halvings = this.#occupancy.halvings(server);
+    this.#occupancy.take(server, place.key, 1);
     try {
       place.scope = await place.place.open?.(this.#options.cancel);
-      place.queue = place.place.batches(place.scope).map((batch) => ({ batch, busyTries: 0 }));
+      // From here on it is closed again, whatever happens.
       place.state = 'open';
+      place.queue = place.place.batches(place.scope).map((batch) => ({ batch, busyTries: 0 }));
     } catch (error) {
-      place.state = this.#retryBusy(place, place.busyTries, error) ? 'waiting' : 'closed';
-      place.busyTries += 1;
-      if (place.state === 'closed') for (const tenant of place.place.tenants) this.#fail(tenant, error);
+      if (place.state === 'opening') {
+        const again = this.#retryBusy(place, place.busyTries, halvings, error);
+        place.state = again ? 'waiting' : 'closed';
+        place.busyTries += 1;
+      }
+      // When running work is being cancelled, none of them was begun.
+      if (place.state !== 'waiting' && !this.#options.cancel.aborted) this.#failAll(tenants, error);
     } finally {
-      this.#occupancy.giveBack(place.place.server, place.key, 1);
+      this.#occupancy.giveBack(server, place.key, 1);
       this.#pump();
     }
   }
@@ -145,59 +165,71 @@ export class Wave<V> {
 
   async #work(place: PlaceState<V>, queued: QueuedBatch, connections: number): Promise<void> {
     const { batch } = queued;
-    const { book } = this.#options;
-    this.#occupancy.take(place.place.server, place.key, connections);
+    const { book, cancel } = this.#options;
+    const { server } = place.place;
+    const halvings = this.#occupancy.halvings(server);
+    this.#occupancy.take(server, place.key, connections);
     place.running += 1;
     const timeout = this.#timeout(batch);
     try {
       for (const tenant of batch.tenants) book.start(tenant);
       await place.place.work(place.scope, batch, this.#task(timeout.signal));
-      for (const tenant of batch.tenants) {
-        if (!book.isSettled(tenant)) this.#fail(tenant, new Error('the work ended without a word about this tenant'));
-      }
+      if (!cancel.aborted) this.#failAll(batch.tenants, forgotten());
     } catch (error) {
-      this.#settleAfter(error, place, queued, timeout.expired());
+      this.#settleAfter(error, place, queued, { halvings, timedOut: timeout.expired() });
     } finally {
       timeout.clear();
       place.running -= 1;
-      this.#occupancy.giveBack(place.place.server, place.key, connections);
+      this.#occupancy.giveBack(server, place.key, connections);
       this.#pump();
     }
   }
 
   /** What an error that was not about one tenant means for those of the batch that have no outcome yet. */
-  #settleAfter(error: unknown, place: PlaceState<V>, { batch, busyTries }: QueuedBatch, timedOut: boolean): void {
+  #settleAfter(
+    error: unknown,
+    place: PlaceState<V>,
+    { batch, busyTries }: QueuedBatch,
+    { halvings, timedOut }: { readonly halvings: number; readonly timedOut: boolean },
+  ): void {
     const { book, cancel, errors } = this.#options;
     const rest = batch.tenants.filter((tenant) => !book.isSettled(tenant));
-    if (cancel.aborted) {
+    if (rest.length === 0) return;
+    if (this.#retryBusy(place, busyTries, halvings, error)) {
+      for (const tenant of rest) book.giveBack(tenant);
+      place.queue.push({ batch: { ...batch, tenants: rest }, busyTries: busyTries + 1, error });
+    } else if (cancel.aborted) {
       for (const tenant of rest) book.interrupted(tenant, error);
-    } else if (!timedOut && this.#retryBusy(place, busyTries, error)) {
-      place.queue.push({ batch: { ...batch, tenants: rest }, busyTries: busyTries + 1 });
-    } else if (!timedOut && rest.length > 1 && errors.kind(error) === 'other') {
-      const half = Math.ceil(rest.length / 2);
-      for (const tenants of [rest.slice(0, half), rest.slice(half)]) {
-        place.queue.unshift({ batch: { ...batch, tenants }, busyTries });
-      }
+    } else if (rest.length > 1 && errors.kind(error) === 'other') {
+      place.queue.unshift(...halve(rest).map((tenants) => ({ batch: { ...batch, tenants }, busyTries, error })));
     } else {
-      for (const tenant of rest) this.#fail(tenant, error);
+      this.#failAll(rest, timedOut ? this.#timeoutError(batch, error) : error);
     }
   }
 
   /** A server without free connections gets fewer of ours, and the tenants another turn later. */
-  #retryBusy(place: PlaceState<V>, tries: number, error: unknown): boolean {
-    if (this.#options.errors.kind(error) !== 'too-many-connections') return false;
-    if (tries >= maxBusyTries || this.#options.stop.aborted) return false;
+  #retryBusy(place: PlaceState<V>, tries: number, halvings: number, error: unknown): boolean {
+    const { errors, notice, stop } = this.#options;
+    if (errors.kind(error) !== 'too-many-connections') return false;
+    // Back to the queue that is dropped then: nothing of them was touched.
+    if (stop.aborted) return true;
+    if (tries >= maxBusyTries) return false;
     const { server } = place.place;
-    const limit = this.#occupancy.halveServer(server);
-    this.#options.notice(`server ${server} has no free connections: going on with ${limit} at once`);
+    const limit = this.#occupancy.halveServer(server, halvings);
+    if (limit !== null) notice(`server ${server} has no free connections: going on with ${limit} at once`);
     // Jitter, so that several runs that met at a full server do not meet again.
     place.notBefore = performance.now() + firstBusyPauseMs * 2 ** tries * (0.5 + Math.random() / 2);
     return true;
   }
 
   #fail(tenant: Tenant, error: unknown): void {
-    this.#options.book.failed(tenant, error);
-    this.#options.onFailed(tenant);
+    const failure = this.#options.book.failed(tenant, error);
+    if (failure !== null) this.#options.onFailed(tenant, failure);
+  }
+
+  /** Those that have an outcome keep it. */
+  #failAll(tenants: readonly Tenant[], error: unknown): void {
+    for (const tenant of tenants) this.#fail(tenant, error);
   }
 
   #task(signal: AbortSignal): Task<V> {
@@ -216,14 +248,30 @@ export class Wave<V> {
     const { cancel, timeoutMs } = this.#options;
     if (timeoutMs === null) return { signal: cancel, clear: () => {}, expired: () => false };
     const controller = new AbortController();
-    const timer = setTimeout(
-      () => controller.abort(new Error('the time for this tenant is up')),
-      timeoutMs * batch.tenants.length,
-    );
+    const delayMs = Math.min(timeoutMs * batch.tenants.length, longestTimerMs);
+    const timer = setTimeout(() => controller.abort(this.#timeoutError(batch)), delayMs);
     return {
       signal: AbortSignal.any([cancel, controller.signal]),
       clear: () => clearTimeout(timer),
       expired: () => controller.signal.aborted,
     };
   }
+
+  #timeoutError(batch: Batch, cause?: unknown): TenantError {
+    const failure = {
+      message: `gave up after ${formatDuration((this.#options.timeoutMs ?? 0) * batch.tenants.length)}`,
+      code: 'timeout',
+      hint: 'find out what took so long, or run the same command again with a longer --timeout',
+    };
+    return new TenantError(failure, { cause });
+  }
+}
+
+function forgotten(): TenantError {
+  return new TenantError({ message: 'the work ended without a word about this tenant', code: 'internal' });
+}
+
+function halve(tenants: readonly Tenant[]): readonly (readonly Tenant[])[] {
+  const middle = Math.ceil(tenants.length / 2);
+  return [tenants.slice(0, middle), tenants.slice(middle)];
 }

@@ -1,14 +1,12 @@
 import { TenantError } from '../errors.ts';
 import { type Tenant, tenantSchema } from '../fleet/tenant.ts';
-import { tenantKey } from '../postgres/advisory-locks.ts';
-import { describeHolder, lockTenant } from '../postgres/lock-wait.ts';
 import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
-import { prepareSession } from '../postgres/tenant-session.ts';
 import { Change, type Engine } from './change.ts';
 import type { Migration } from './folder.ts';
 import {
   type AppliedMigration,
+  type FingerprintKind,
   findHistories,
   fingerprintStatement,
   type HistoryFingerprint,
@@ -18,6 +16,7 @@ import {
   readHistories,
   sameHistory,
 } from './history.ts';
+import { type TakeOptions, takeTenant } from './take-tenant.ts';
 
 /** What was read of a tenant before its lock was held. */
 export interface KnownHistory {
@@ -43,16 +42,10 @@ export interface ChangePlan {
   readonly migrations: readonly Migration[];
 }
 
-export interface ChangeOptions {
+export interface ChangeOptions extends TakeOptions {
   readonly engine: Engine;
   /** Plans for a history as it is under the lock; throws a TenantError when it must not go on. */
   readonly plan: (applied: readonly AppliedMigration[]) => ChangePlan;
-  readonly applicationName: string;
-  readonly lockTimeoutMs: number;
-  readonly statementTimeoutMs: number;
-  readonly lockWaitMs: number;
-  readonly stop: AbortSignal;
-  readonly onStep: (step: string) => void;
 }
 
 /** Somebody else may change the tenant between two looks; more often than this is no accident. */
@@ -71,10 +64,11 @@ export async function changeTenant(
   options: ChangeOptions,
 ): Promise<ChangeResult> {
   await takeTenant(session, tenant, options);
+  const kind = options.engine.direction === 'up' ? 'as-set' : 'as-sequence';
   let expected = known;
   let plan = planned;
   for (let look = 1; look <= maxLooks; look += 1) {
-    const seen = await beginAndLook(session, tenant, expected);
+    const seen = await beginAndLook(session, tenant, expected, kind);
     if (sameHistory(seen.fingerprint, expected.fingerprint)) {
       return runPlan(session, tenant, seen.place, plan, options);
     }
@@ -89,42 +83,33 @@ export async function changeTenant(
   });
 }
 
-async function takeTenant(session: Session, tenant: Tenant, options: ChangeOptions): Promise<void> {
-  await Promise.all([
-    prepareSession(session, {
-      searchPath: tenant.searchPath,
-      role: tenant.role,
-      lockTimeoutMs: options.lockTimeoutMs,
-      statementTimeoutMs: options.statementTimeoutMs,
-      applicationName: options.applicationName,
-    }),
-    lockTenant(session, tenantKey(tenant.schema), {
-      maxWaitMs: options.lockWaitMs,
-      stop: options.stop,
-      onWait: (holder) => options.onStep(`waiting for the lock held by ${describeHolder(holder)}`),
-    }),
-  ]);
-}
-
 /** Opens the transaction and reads in it what the plan rests on, in one round trip. */
-async function beginAndLook(session: Session, tenant: Tenant, expected: KnownHistory): Promise<KnownHistory> {
+async function beginAndLook(
+  session: Session,
+  tenant: Tenant,
+  expected: KnownHistory,
+  kind: FingerprintKind,
+): Promise<KnownHistory> {
   const schema = tenantSchema(tenant);
-  const [, [standsIn], places, fingerprints] = await Promise.all([
+  const looks = [
     session.raw('BEGIN'),
     session.query<{ schema: string | null }>(sql`SELECT pg_catalog.current_schema() AS schema`),
     findHistories(session, [schema]),
-    expected.place.tableExists
-      ? session.query<{ count: string; hash: string }>(fingerprintStatement(tenant, expected.place))
-      : [],
-  ]);
+  ] as const;
+  const fingerprints = expected.place.tableExists
+    ? session.query<{ count: string; hash: string }>(fingerprintStatement(tenant, expected.place, kind))
+    : Promise.resolve([]);
+  fingerprints.catch(() => {
+    // It fails when the table is gone; the look before it tells that better.
+  });
+  const [, [standsIn], places] = await Promise.all(looks);
   const place = places.get(schema);
   if (place === undefined || !place.schemaExists) throw missingSchema(tenant);
   if (standsIn?.schema !== schema) throw noUsage(tenant, standsIn?.schema ?? null);
-  const [row] = fingerprints;
-  const fingerprint = row === undefined ? noHistory : { count: Number(row.count), hash: row.hash };
-  // A table that appeared since was not read: it counts as another history, so that it is.
-  const appeared = place.tableExists && !expected.place.tableExists;
-  return { place, fingerprint: appeared ? { count: -1, hash: '' } : fingerprint };
+  // A table that came or went since was not read: it counts as another history, so that it is.
+  if (place.tableExists !== expected.place.tableExists) return { place, fingerprint: { count: -1, hash: '' } };
+  const [row] = await fingerprints;
+  return { place, fingerprint: row === undefined ? noHistory : { count: Number(row.count), hash: row.hash } };
 }
 
 async function readHistory(
@@ -141,13 +126,13 @@ async function runPlan(
   tenant: Tenant,
   place: HistoryPlace,
   plan: ChangePlan,
-  { engine, onStep }: ChangeOptions,
+  { engine, signal, onStep }: ChangeOptions,
 ): Promise<ChangeResult> {
   if (plan.migrations.length === 0) {
     await session.raw('ROLLBACK');
   } else {
     const first = engine.direction === 'up' ? prepareHistoryStatements(tenant, place) : [];
-    await new Change(session, tenant, engine, onStep).run(plan.migrations, first);
+    await new Change(session, tenant, engine, { signal, onStep }).run(plan.migrations, first);
   }
   const names = plan.migrations.map(({ name }) => name);
   return {

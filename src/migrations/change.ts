@@ -1,11 +1,13 @@
 import { TenantError } from '../errors.ts';
 import type { Tenant } from '../fleet/tenant.ts';
+import { toFailure } from '../postgres/failure.ts';
 import { quoteIdentifier, quoteSearchPath } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
 import type { Sql } from '../postgres/sql.ts';
 import type { Migration } from './folder.ts';
 import { recordApplied, removeApplied } from './history.ts';
 import type { Inspector } from './inspection.ts';
+import { findInvalidIndexes } from './invalid-indexes.ts';
 import type { BuildMigration } from './javascript.ts';
 import { locateError, type SentScript } from './locate.ts';
 import type { SqlSection } from './sql-file.ts';
@@ -18,6 +20,9 @@ export interface Engine {
   readonly inspector: Inspector;
   readonly build: BuildMigration;
 }
+
+/** Statements of `#prefix`. */
+const prefixStatements = 3;
 
 interface Sent {
   readonly migration: Migration;
@@ -33,16 +38,25 @@ export class Change {
   readonly #session: Session;
   readonly #tenant: Tenant;
   readonly #engine: Engine;
+  readonly #signal: AbortSignal;
   readonly #onStep: (step: string) => void;
   readonly #sent: Sent[] = [];
   readonly #unrecorded: Migration[] = [];
+  /** What stays when a later step fails. */
   readonly #committed: string[] = [];
   #inTransaction = true;
 
-  constructor(session: Session, tenant: Tenant, engine: Engine, onStep: (step: string) => void) {
+  /** `signal`: nothing more is begun once it is aborted; what runs on the server then is the caller's to cancel. */
+  constructor(
+    session: Session,
+    tenant: Tenant,
+    engine: Engine,
+    { signal, onStep }: { readonly signal: AbortSignal; readonly onStep: (step: string) => void },
+  ) {
     this.#session = session;
     this.#tenant = tenant;
     this.#engine = engine;
+    this.#signal = signal;
     this.#onStep = onStep;
   }
 
@@ -53,11 +67,12 @@ export class Change {
       for (const migration of migrations) await this.#runOne(migration);
       await this.#commit();
     } catch (error) {
-      throw this.#sayWhatStays(error);
+      throw await this.#sayWhatStays(error);
     }
   }
 
   async #runOne(migration: Migration): Promise<void> {
+    this.#signal.throwIfAborted();
     if (this.#engine.fake) {
       this.#unrecorded.push(migration);
     } else if (migration.kind === 'js') {
@@ -72,10 +87,11 @@ export class Change {
     }
   }
 
-  /** Each file finds the tenant's own path and role, whatever the file before it did to them. */
+  /** Each file, and the history, finds the tenant's own path and role, whatever the file before did to them. */
   #prefix(): string {
-    const role = this.#tenant.role === null ? '' : `SET ROLE ${quoteIdentifier(this.#tenant.role)}; `;
-    return `SET search_path TO ${quoteSearchPath(this.#tenant.searchPath)}; ${role}`;
+    const { role, searchPath } = this.#tenant;
+    const setRole = role === null ? 'RESET ROLE' : `SET ROLE ${quoteIdentifier(role)}`;
+    return `RESET SESSION AUTHORIZATION; ${setRole}; SET search_path TO ${quoteSearchPath(searchPath)}; `;
   }
 
   #section(migration: Migration): SqlSection {
@@ -85,28 +101,22 @@ export class Change {
   }
 
   #send(migration: Migration): void {
-    if (this.#sent.length === 0) this.#onStep(migration.name);
     const section = this.#section(migration);
     const { statements } = this.#engine.inspector.inspect(migration, this.#engine.direction);
     const prefix = this.#prefix();
-    const script = { prefix, prefixStatements: this.#tenant.role === null ? 1 : 2, ...section, statements };
-    const position = this.#sent.length;
+    const script = { prefix, prefixStatements, ...section, statements };
     const result = this.#session.script(prefix + section.text);
     const error = result.then((sent) => {
-      if (sent.error !== null) return locateError(sent.error, migration, script, sent.completed);
-      const next = this.#sent[position + 1];
-      if (next !== undefined) this.#onStep(next.migration.name);
-      return null;
+      return sent.error === null ? null : locateError(sent.error, migration, script, sent.completed);
     });
     this.#sent.push({ migration, error });
   }
 
   async #settleSent(): Promise<void> {
     for (const { migration, error } of this.#sent.splice(0)) {
-      const failed = await error;
-      if (failed === null) continue;
       this.#onStep(migration.name);
-      throw failed;
+      const failed = await error;
+      if (failed !== null) throw failed;
     }
   }
 
@@ -116,11 +126,14 @@ export class Change {
     this.#onStep(migration.name);
     try {
       await this.#session.raw(this.#prefix());
-      const { steps, usesTransaction } = await build(migration, direction, this.#session);
-      if (!usesTransaction) await this.#commit();
+      const built = build(migration, direction, this.#session);
+      const { steps, usesTransaction } = await untilAborted(built, this.#signal);
+      if (!usesTransaction) {
+        await this.#commit();
+        return await this.#runAlone(migration, steps, (step) => this.#session.raw(step));
+      }
       for (const step of steps) await this.#session.raw(step);
-      if (usesTransaction) this.#unrecorded.push(migration);
-      else await this.#recordAlone(migration);
+      this.#unrecorded.push(migration);
     } catch (error) {
       throw error instanceof TenantError ? error : locateError(error, migration, null, 0);
     }
@@ -133,24 +146,33 @@ export class Change {
     const section = this.#section(migration);
     const { statements } = this.#engine.inspector.inspect(migration, this.#engine.direction);
     await this.#session.raw(this.#prefix());
-    for (const statement of statements ?? [section]) {
+    await this.#runAlone(migration, statements ?? [section], async (statement) => {
       const sent: SentScript = { prefix: '', prefixStatements: 0, ...statement, statements: [statement] };
       const { error, completed } = await this.#session.script(statement.text);
       if (error !== null) throw locateError(error, migration, sent, completed);
-    }
-    await this.#recordAlone(migration);
+    });
   }
 
-  async #recordAlone(migration: Migration): Promise<void> {
-    await this.#session.query(this.#record([migration]));
+  /** Outside a transaction each step stays when the next one fails: then the operator must know how far it came. */
+  async #runAlone<T>(migration: Migration, steps: readonly T[], run: (step: T) => Promise<unknown>): Promise<void> {
+    for (const [index, step] of steps.entries()) {
+      try {
+        this.#signal.throwIfAborted();
+        await run(step);
+      } catch (error) {
+        if (index > 0) this.#committed.push(`${index} of ${steps.length} statements of ${migration.name}`);
+        throw error;
+      }
+    }
+    await this.#record([migration]);
     this.#committed.push(migration.name);
   }
 
-  #record(migrations: readonly Migration[]): Sql {
+  async #record(migrations: readonly Migration[]): Promise<void> {
     const names = migrations.map(({ name }) => name);
-    return this.#engine.direction === 'up'
-      ? recordApplied(this.#tenant, migrations)
-      : removeApplied(this.#tenant, names);
+    const statement =
+      this.#engine.direction === 'up' ? recordApplied(this.#tenant, migrations) : removeApplied(this.#tenant, names);
+    await Promise.all([this.#session.raw(this.#prefix()), this.#session.query(statement)]);
   }
 
   async #begin(): Promise<void> {
@@ -161,14 +183,15 @@ export class Change {
 
   async #commit(): Promise<void> {
     const migrations = this.#unrecorded.splice(0);
-    const recorded =
-      migrations.length === 0 || !this.#inTransaction ? null : this.#session.query(this.#record(migrations));
+    const recorded = migrations.length === 0 || !this.#inTransaction ? null : this.#record(migrations);
     recorded?.catch(() => {
       // It fails with 25P02 when a migration sent before it failed; that error is the one to tell.
     });
     await this.#settleSent();
     await recorded;
     if (!this.#inTransaction) return;
+    this.#signal.throwIfAborted();
+    this.#onStep('COMMIT');
     const { command } = await this.#session.raw('COMMIT');
     if (command !== 'COMMIT') throw new TenantError({ message: 'the server rolled the transaction back at COMMIT' });
     this.#inTransaction = false;
@@ -176,14 +199,37 @@ export class Change {
   }
 
   /** Only migrations without a transaction leave something behind; then the operator must know what. */
-  #sayWhatStays(error: unknown): unknown {
-    if (this.#committed.length === 0 || !(error instanceof TenantError)) return error;
-    const stays = `already committed on this tenant: ${this.#committed.join(', ')}`;
-    const { detail } = error.failure;
+  async #sayWhatStays(error: unknown): Promise<unknown> {
+    if (this.#inTransaction && this.#committed.length === 0) return error;
+    const invalid = await findInvalidIndexes(this.#session, this.#tenant);
+    const { detail, hint, ...failure } = toFailure(error);
+    const details = [
+      ...(detail === undefined ? [] : [detail]),
+      ...(this.#committed.length === 0 ? [] : [`already committed on this tenant: ${this.#committed.join(', ')}`]),
+      ...(invalid.length === 0 ? [] : [`invalid indexes: ${invalid.join(', ')}`]),
+    ];
+    const advice = invalid.length === 0 ? hint : 'drop the invalid indexes, then run the same command again';
     return new TenantError(
-      { ...error.failure, detail: detail === undefined ? stays : `${detail}; ${stays}` },
-      { cause: error.cause },
+      {
+        ...failure,
+        ...(details.length === 0 ? {} : { detail: details.join('; ') }),
+        ...(advice === undefined ? {} : { hint: advice }),
+      },
+      { cause: error },
     );
+  }
+}
+
+/** A migration in JavaScript may wait for something that never comes. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }
 

@@ -27,7 +27,7 @@ export function isMigrationLanguage(text: string): text is MigrationLanguage {
 
 /**
  * Writes an empty migration after the last one and returns its path. It is numbered as the folder is: an index
- * (0043), or the time (milliseconds, or 17 digits in UTC) when the folder's names hold times.
+ * (0043), or the time (milliseconds, or 14 to 17 digits in UTC) when the folder's names hold times.
  */
 export async function createMigration(
   folder: string,
@@ -55,8 +55,9 @@ export async function createMigration(
 function nextPrefix(names: readonly string[], now: Date): string {
   const prefixes = names.flatMap((name) => /^(\d+)\D/.exec(name)?.[1] ?? []);
   const longest = Math.max(0, ...prefixes.map((prefix) => prefix.length));
-  if (longest >= 17) return now.toISOString().replaceAll(/\D/g, '');
-  if (longest >= 13) return String(now.getTime());
   const highest = prefixes.reduce((most, prefix) => (BigInt(prefix) > most ? BigInt(prefix) : most), 0n);
-  return String(highest + 1n).padStart(Math.max(4, longest), '0');
+  const utc = now.toISOString().replaceAll(/\D/g, '').slice(0, longest);
+  const time = BigInt(longest >= 14 ? utc : longest === 13 ? now.getTime() : 0);
+  // It comes last, also when somebody's clock was ahead.
+  return String(time > highest ? time : highest + 1n).padStart(Math.max(4, longest), '0');
 }

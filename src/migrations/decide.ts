@@ -31,10 +31,14 @@ export function decideUp(standing: Standing, folder: MigrationFolder, target: Ta
       },
     };
   }
-  return { plan: { from: standing.version, to: migrations.at(-1)?.name ?? standing.version, migrations } };
+  const last = migrations.at(-1);
+  // One that comes late does not take the tenant back.
+  const to = last === undefined || standing.outOfOrder.includes(last) ? standing.version : last.name;
+  return { plan: { from: standing.version, to, migrations } };
 }
 
-export function decideDown(standing: Standing, folder: MigrationFolder, target: Target): Decision {
+/** With `fake` only the history goes back, so nothing needs to say how. */
+export function decideDown(standing: Standing, folder: MigrationFolder, target: Target, fake: boolean): Decision {
   const steps = planDown(standing, folder, target);
   const gone = steps.find(({ migration }) => migration === null);
   if (gone !== undefined) {
@@ -47,7 +51,9 @@ export function decideDown(standing: Standing, folder: MigrationFolder, target: 
     };
   }
   const migrations = steps.flatMap(({ migration }) => (migration === null ? [] : [migration]));
-  const stuck = migrations.find((migration) => migration.kind === 'sql' && migration.sql.down === null);
+  const stuck = fake
+    ? undefined
+    : migrations.find((migration) => migration.kind === 'sql' && migration.sql.down === null);
   if (stuck !== undefined) {
     return {
       failure: {
@@ -78,16 +84,21 @@ export function refuseEdited(standings: ReadonlyMap<Standing, number>): void {
   });
 }
 
+/** Whom migrations are for: tenants that share a database, tenants with one of their own, or what databases share. */
+export type Audience = 'schemas' | 'databases' | 'shared';
+
+const harmless = { schemas: [], databases: ['database'], shared: ['database', 'server'] } as const;
+
 /** Statements that must not run as they stand stop the run before the first tenant meets them. */
 export function refuseObjections(
   migrations: Iterable<Migration>,
   direction: 'up' | 'down',
   inspector: Inspector,
-  hasSchemaTenants: boolean,
+  audience: Audience,
 ): void {
   const objections = [...migrations]
     .flatMap((migration) => inspector.inspect(migration, direction).objections)
-    .filter(({ onlyForSchemas }) => hasSchemaTenants || !onlyForSchemas);
+    .filter(({ scope }) => !harmless[audience].some((fine) => fine === scope));
   const [first] = objections;
   if (first === undefined) return;
   throw new RefusedError('the migrations cannot run as they stand', {

@@ -78,9 +78,31 @@ function readMigration(folder: string, file: string, cwd: string): Migration {
   const text = readFileSync(fullPath, 'utf8').replace(/^\uFEFF/, '');
   const checksum = createHash('sha256').update(text.replaceAll('\r\n', '\n')).digest('hex');
   const base = { name, path: fullPath, displayPath, checksum, text };
-  return path.extname(file).toLowerCase() === '.sql'
-    ? { ...base, kind: 'sql', sql: parseSqlFile(text) }
-    : { ...base, kind: 'js' };
+  return path.extname(file).toLowerCase() === '.sql' ? new SqlMigration(base) : { ...base, kind: 'js' };
+}
+
+/** Parsed when it is first to run: of hundreds of files few ever are. */
+class SqlMigration implements MigrationBase {
+  readonly kind = 'sql';
+  readonly name: string;
+  readonly path: string;
+  readonly displayPath: string;
+  readonly checksum: string;
+  readonly text: string;
+  #sql: SqlFile | null = null;
+
+  constructor({ name, path: file, displayPath, checksum, text }: MigrationBase) {
+    this.name = name;
+    this.path = file;
+    this.displayPath = displayPath;
+    this.checksum = checksum;
+    this.text = text;
+  }
+
+  get sql(): SqlFile {
+    this.#sql ??= parseSqlFile(this.text);
+    return this.#sql;
+  }
 }
 
 function display(file: string, cwd: string): string {

@@ -37,7 +37,10 @@ export function countStandings(standings: readonly Standing[], folder: Migration
 
 /** The histogram in one line. */
 export function describeHistogram(histogram: Histogram): string {
-  const parts = histogram.versions.map(({ version, tenants }) => `${tenants} at ${version}`);
+  // Those that lack an older one stand at the same version; that some do is a line of its own.
+  const counts = new Map<string, number>();
+  for (const { version, tenants } of histogram.versions) counts.set(version, (counts.get(version) ?? 0) + tenants);
+  const parts = [...counts].map(([version, tenants]) => `${tenants} at ${version}`);
   if (histogram.ahead > 0) parts.push(`${histogram.ahead} ahead`);
   if (histogram.withoutHistory > 0) parts.push(`${histogram.withoutHistory} without history`);
   return parts.length === 0 ? 'no tenants' : parts.join(', ');

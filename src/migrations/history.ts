@@ -23,9 +23,12 @@ export interface HistoryPlace {
 /** What one row a tenant says of a history: equal fingerprints are equal histories. */
 export interface HistoryFingerprint {
   readonly count: number;
-  /** Over names and checksums; two tenants that ran the same migrations in another order are alike. */
+  /** Over names and checksums. */
   readonly hash: string;
 }
+
+/** Do two tenants that ran the same migrations in another order have equal fingerprints, or not? */
+export type FingerprintKind = 'as-set' | 'as-sequence';
 
 export const noHistory: HistoryFingerprint = { count: 0, hash: '0' };
 
@@ -33,22 +36,24 @@ export function sameHistory(a: HistoryFingerprint, b: HistoryFingerprint): boole
   return a.count === b.count && a.hash === b.hash;
 }
 
-/** One catalogue read for all tenants of a database. */
+/** One catalogue read for all tenants of a database, answered in groups: most tenants are alike. */
 export async function findHistories(session: Session, schemas: readonly string[]): Promise<Map<string, HistoryPlace>> {
-  const rows = await session.query<{ schema: string; exists: boolean; table: boolean; checksum: boolean }>(sql`
-    SELECT s.name AS schema, n.oid IS NOT NULL AS exists, c.oid IS NOT NULL AS table, a.attnum IS NOT NULL AS checksum
+  const rows = await session.query<{ schemas: string[]; exists: boolean; table: boolean; checksum: boolean }>(sql`
+    SELECT pg_catalog.json_agg(s.name) AS schemas, n.oid IS NOT NULL AS exists, c.oid IS NOT NULL AS table,
+           a.attnum IS NOT NULL AS checksum
       FROM pg_catalog.unnest(${schemas}::text[]) s(name)
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.name
       LEFT JOIN pg_catalog.pg_class c
              ON c.relnamespace = n.oid AND c.relname = ${historyTable} AND c.relkind IN ('r', 'p')
       LEFT JOIN pg_catalog.pg_attribute a
-             ON a.attrelid = c.oid AND a.attname = 'checksum' AND a.attnum > 0 AND NOT a.attisdropped`);
-  return new Map(
-    rows.map(({ schema, exists, table, checksum }) => [
-      schema,
-      { schemaExists: exists, tableExists: table, hasChecksum: checksum },
-    ]),
-  );
+             ON a.attrelid = c.oid AND a.attname = 'checksum' AND a.attnum > 0 AND NOT a.attisdropped
+     GROUP BY 2, 3, 4`);
+  const places = new Map<string, HistoryPlace>();
+  for (const row of rows) {
+    const place = { schemaExists: row.exists, tableExists: row.table, hasChecksum: row.checksum };
+    for (const schema of row.schemas) places.set(schema, place);
+  }
+  return places;
 }
 
 /** Fingerprints of many histories in one statement; those without a table have none. */
@@ -56,30 +61,47 @@ export async function readFingerprints(
   session: Session,
   tenants: readonly Tenant[],
   places: ReadonlyMap<string, HistoryPlace>,
+  kind: FingerprintKind,
 ): Promise<Map<Tenant, HistoryFingerprint>> {
   const withHistory = tenants.filter((tenant) => places.get(tenantSchema(tenant))?.tableExists);
   if (withHistory.length === 0) return new Map();
-  const selects = withHistory.map((tenant, index) => fingerprintSelect(tenant, index, places));
-  const rows = await session.query<{ n: number; count: string; hash: string }>(sql`${join(selects, ' UNION ALL ')}`);
-  return new Map(rows.map(({ n, count, hash }) => [withHistory[n]!, { count: Number(count), hash }]));
+  const selects = withHistory.map((tenant, index) => fingerprintSelect(tenant, index, places, kind));
+  const groups = await session.query<{ members: number[]; count: string; hash: string }>(
+    sql`SELECT pg_catalog.json_agg(n) AS members, count, hash FROM (${join(selects, ' UNION ALL ')}) f GROUP BY 2, 3`,
+  );
+  const fingerprints = new Map<Tenant, HistoryFingerprint>();
+  for (const { members, count, hash } of groups) {
+    const fingerprint = { count: Number(count), hash };
+    for (const n of members) fingerprints.set(withHistory[n]!, fingerprint);
+  }
+  return fingerprints;
 }
 
 /** The same for one tenant, inside its transaction. */
-export function fingerprintStatement(tenant: Tenant, place: HistoryPlace): Sql {
-  return sql`${fingerprintSelect(tenant, 0, new Map([[tenantSchema(tenant), place]]))}`;
+export function fingerprintStatement(tenant: Tenant, place: HistoryPlace, kind: FingerprintKind): Sql {
+  return sql`${fingerprintSelect(tenant, 0, new Map([[tenantSchema(tenant), place]]), kind)}`;
 }
 
 /**
- * A sum of 64-bit hashes is much cheaper than hashing the ordered text: 300,000 rows of 1,000 tenants in 0.17 s instead
- * of 0.25 s on two sessions. The order does not matter to what is pending; who takes migrations back reads it.
+ * A sum of 64-bit hashes is much cheaper than hashing the ordered text, and each row's hash of its checksum is seeded by
+ * the hash of its name, so that nothing is put together: 300,000 rows of 1,000 tenants take 0.17 s on two sessions. The
+ * order does not matter to what is pending; who takes migrations back must know it.
  */
-function fingerprintSelect(tenant: Tenant, index: number, places: ReadonlyMap<string, HistoryPlace>): unknown {
+function fingerprintSelect(
+  tenant: Tenant,
+  index: number,
+  places: ReadonlyMap<string, HistoryPlace>,
+  kind: FingerprintKind,
+): unknown {
   const schema = tenantSchema(tenant);
-  const text = places.get(schema)?.hasChecksum
-    ? fragment`name || ' ' || coalesce(checksum, '')`
-    : fragment`name || ' '`;
-  return fragment`SELECT ${integer(index)} AS n, count(*) AS count,
-    coalesce(sum(pg_catalog.hashtextextended(${text}, 0)), 0)::text AS hash FROM ${identifier(schema, historyTable)}`;
+  const checksum = places.get(schema)?.hasChecksum ? fragment`coalesce(checksum, '')` : fragment`''`;
+  const row = fragment`pg_catalog.hashtextextended(${checksum}, pg_catalog.hashtextextended(name, 0))`;
+  const hash =
+    kind === 'as-set'
+      ? fragment`sum(${row})`
+      : fragment`pg_catalog.hashtextextended(string_agg(${row}::text, '/' ORDER BY run_on, id), 0)`;
+  return fragment`SELECT ${integer(index)} AS n, count(*) AS count, coalesce(${hash}, 0)::text AS hash
+    FROM ${identifier(schema, historyTable)}`;
 }
 
 /** Whole histories in the order in which they ran, many tenants in one statement. */
@@ -125,4 +147,12 @@ export function recordApplied(tenant: Tenant, applied: readonly { name: string; 
 /** Takes rows out of the history; the newest of each name, as node-pg-migrate's own names are unique. */
 export function removeApplied(tenant: Tenant, names: readonly string[]): Sql {
   return sql`DELETE FROM ${identifier(tenantSchema(tenant), historyTable)} WHERE name = ANY (${names}::text[])`;
+}
+
+/** Records other checksums for migrations that are applied already. */
+export function recordChecksums(tenant: Tenant, migrations: readonly { name: string; checksum: string }[]): Sql {
+  return sql`UPDATE ${identifier(tenantSchema(tenant), historyTable)} h SET checksum = f.checksum
+    FROM unnest(${migrations.map(({ name }) => name)}::text[], ${migrations.map(({ checksum }) => checksum)}::text[])
+         AS f(name, checksum)
+   WHERE h.name = f.name AND h.checksum IS NOT NULL`;
 }

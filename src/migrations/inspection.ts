@@ -7,8 +7,8 @@ import type { Statement, StatementParser } from './statements.ts';
 export interface Objection {
   readonly message: string;
   readonly hint: string;
-  /** Holds only where tenants share a database. */
-  readonly onlyForSchemas: boolean;
+  /** What the statement makes sense for, if not for one tenant; null: it is wrong anywhere. */
+  readonly scope: 'database' | 'server' | null;
   readonly at: string;
 }
 
@@ -60,26 +60,33 @@ function inspectStatements(
 }
 
 function judge(statement: Statement, usesTransaction: boolean): Verdict | null {
-  const belongsElsewhere = databaseWide(statement);
-  if (belongsElsewhere !== null) {
+  const belongsTo = databaseWide(statement);
+  if (belongsTo !== null) {
     return {
-      message: `${belongsElsewhere.what} belongs to ${belongsElsewhere.to}, not to one tenant`,
+      message: `${belongsTo.what} belongs to the ${belongsTo.scope}, not to one tenant`,
       hint: 'put it into a migrations folder of its own and name that under `shared:` in the inventory',
-      onlyForSchemas: belongsElsewhere.to === 'the database',
+      scope: belongsTo.scope,
     };
   }
   if (endsTransaction(statement)) {
     return {
       message: 'transaction control inside a migration would end the tenant’s own transaction half-way',
       hint: 'remove BEGIN and COMMIT: each tenant is one transaction anyway; or mark the file `-- tenantctl:no-transaction`',
-      onlyForSchemas: false,
+      scope: null,
+    };
+  }
+  if (isCopyFromClient(statement)) {
+    return {
+      message: 'COPY FROM STDIN waits for data that a migration file cannot bring',
+      hint: 'write INSERT statements (pg_dump --inserts makes them)',
+      scope: null,
     };
   }
   if (usesTransaction && needsNoTransaction(statement)) {
     return {
       message: 'this statement cannot run inside a transaction',
       hint: 'put it into a file of its own, marked `-- tenantctl:no-transaction`',
-      onlyForSchemas: false,
+      scope: null,
     };
   }
   return null;
@@ -89,6 +96,10 @@ function endsTransaction({ type, node }: Statement): boolean {
   if (type !== 'TransactionStmt') return false;
   const kind = String(node.kind);
   return !['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO'].includes(kind);
+}
+
+function isCopyFromClient({ type, node }: Statement): boolean {
+  return type === 'CopyStmt' && node.is_from === true && node.filename === undefined;
 }
 
 function needsNoTransaction({ type, node }: Statement): boolean {
@@ -133,13 +144,13 @@ const ofDatabase: Readonly<Record<string, string>> = {
 };
 
 /** In a tenant's migration these land in the first tenant and fail for the rest. */
-function databaseWide({ type, node }: Statement): { what: string; to: 'the server' | 'the database' } | null {
+function databaseWide({ type, node }: Statement): { what: string; scope: 'server' | 'database' } | null {
   const forServer = serverWide[type];
-  if (forServer !== undefined) return { what: forServer, to: 'the server' };
+  if (forServer !== undefined) return { what: forServer, scope: 'server' };
   const forDatabase = ofDatabase[type];
-  if (forDatabase !== undefined) return { what: forDatabase, to: 'the database' };
+  if (forDatabase !== undefined) return { what: forDatabase, scope: 'database' };
   if (type === 'DropStmt' && ['OBJECT_EXTENSION', 'OBJECT_PUBLICATION'].includes(String(node.removeType))) {
-    return { what: node.removeType === 'OBJECT_EXTENSION' ? 'DROP EXTENSION' : 'DROP PUBLICATION', to: 'the database' };
+    return { what: node.removeType === 'OBJECT_EXTENSION' ? 'DROP EXTENSION' : 'DROP PUBLICATION', scope: 'database' };
   }
   return null;
 }

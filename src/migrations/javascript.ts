@@ -1,3 +1,4 @@
+import { RefusedError } from '../errors.ts';
 import type { Session } from '../postgres/session.ts';
 import type { Migration, MigrationFolder } from './folder.ts';
 
@@ -30,7 +31,7 @@ export async function loadJavaScript(folder: MigrationFolder): Promise<BuildMigr
   let shorthands: Record<string, unknown> = {};
   for (const migration of folder.migrations) {
     if (migration.kind !== 'js') continue;
-    const actions = (await jiti.import(migration.path)) as Actions;
+    const actions = await load(migration, (file) => jiti.import(file));
     shorthands = { ...shorthands, ...actions.shorthands };
     modules.set(migration, { actions, shorthands });
   }
@@ -43,6 +44,19 @@ export async function loadJavaScript(folder: MigrationFolder): Promise<BuildMigr
     await perform(action, pgm);
     return { steps: pgm.getSqlSteps(), usesTransaction: pgm.isUsingTransaction() };
   };
+}
+
+/** A file that cannot be loaded is one that no tenant can run. */
+async function load(migration: Migration, importFile: (file: string) => Promise<unknown>): Promise<Actions> {
+  try {
+    return (await importFile(migration.path)) as Actions;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RefusedError(`${migration.displayPath} cannot be loaded: ${reason}`, {
+      hint: 'all files in JavaScript and TypeScript are loaded when one of them is to run: mend it, or take it away',
+      cause,
+    });
+  }
 }
 
 /** As in node-pg-migrate, a missing `down` means: the reverse of `up`; `false` forbids the direction. */

@@ -7,6 +7,7 @@ import { prepareReader } from '../postgres/tenant-session.ts';
 import { type KnownHistory, missingSchema } from './change-tenant.ts';
 import type { MigrationFolder } from './folder.ts';
 import {
+  type FingerprintKind,
   findHistories,
   type HistoryFingerprint,
   type HistoryPlace,
@@ -35,11 +36,13 @@ export class Surveyor {
   readonly #folder: MigrationFolder;
   readonly #pools: SessionPools;
   readonly #applicationName: string;
+  readonly #kind: FingerprintKind;
   readonly #standings = new Map<string, Promise<Standing>>();
   readonly #empty: Promise<Standing>;
 
-  constructor(folder: MigrationFolder, pools: SessionPools, applicationName: string) {
+  constructor(folder: MigrationFolder, pools: SessionPools, applicationName: string, kind: FingerprintKind) {
     this.#folder = folder;
+    this.#kind = kind;
     this.#pools = pools;
     this.#applicationName = applicationName;
     this.#empty = Promise.resolve(compareToFolder([], folder));
@@ -70,7 +73,9 @@ export class Surveyor {
       if (!exists) task.failed(tenant, missingSchema(tenant));
       return exists;
     });
-    const fingerprints = await this.#use(server, database, (session) => readFingerprints(session, present, scope));
+    const fingerprints = await this.#use(server, database, (session) =>
+      readFingerprints(session, present, scope, this.#kind),
+    );
     const standings = await this.#standingsOf(server, database, scope, present, fingerprints);
     for (const tenant of present) {
       const standing = standings.get(tenant);

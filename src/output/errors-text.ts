@@ -23,7 +23,8 @@ interface ErrorDescription {
   readonly hint: string | undefined;
 }
 
-function describeError(error: unknown): ErrorDescription {
+/** An error in the words of a report. */
+export function describeError(error: unknown): ErrorDescription {
   if (error instanceof UsageError || error instanceof RefusedError) {
     return { message: safeText(error.message), details: error.details, hint: error.hint };
   }

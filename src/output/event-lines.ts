@@ -1,3 +1,4 @@
+import { causeKey } from '../fleet/cause.ts';
 import type { RunEvent } from '../fleet/events.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import { describeFailure } from './failure-groups.ts';
@@ -12,24 +13,46 @@ interface EventLine {
   readonly text: string;
 }
 
-export interface EventLineOptions {
-  readonly style: Style;
-  readonly verbose: boolean;
-  /** No line is longer; null when nothing is to be cut. */
-  readonly width: number | null;
+/** Lines for failures of one cause; a fleet that fails as a whole must not bury the log that tells why. */
+const linesPerCause = 10;
+
+/** The lines that events leave behind: each failure and notice as it comes, with --verbose each settled tenant. */
+export class EventLines {
+  readonly #style: Style;
+  readonly #verbose: boolean;
+  readonly #causes = new Map<string, number>();
+
+  constructor(style: Style, verbose: boolean) {
+    this.#style = style;
+    this.#verbose = verbose;
+  }
+
+  /** No line is longer than `width`; null when nothing is to be cut. */
+  of(event: RunEvent, width: number | null): readonly string[] {
+    return this.#describe(event).map(({ mark, paint, text }) => {
+      const line = width === null ? mark + text : cutText(mark + text, width);
+      return paint(line.slice(0, mark.length)) + line.slice(mark.length);
+    });
+  }
+
+  #describe(event: RunEvent): readonly EventLine[] {
+    if (event.type === 'notice') return describeNotice(event, this.#style);
+    if (event.type !== 'settled') return [];
+    const lines = describeOutcome(event.outcome, this.#style, this.#verbose);
+    return event.outcome.status === 'failed' && !this.#verbose ? this.#limit(event.outcome, lines) : lines;
+  }
+
+  #limit(outcome: Extract<Outcome, { status: 'failed' }>, lines: readonly EventLine[]): readonly EventLine[] {
+    const cause = causeKey(outcome.error, outcome.tenant);
+    const count = (this.#causes.get(cause) ?? 0) + 1;
+    this.#causes.set(cause, count);
+    if (count <= linesPerCause) return lines;
+    if (count > linesPerCause + 1) return [];
+    return [{ mark: 'failed', paint: this.#style.red, text: ' more tenants for this cause: the report counts them' }];
+  }
 }
 
-/** The lines an event leaves behind: each failure and notice as it comes, with --verbose each settled tenant. */
-export function eventLines(event: RunEvent, { style, verbose, width }: EventLineOptions): readonly string[] {
-  return describeEvent(event, style, verbose).map(({ mark, paint, text }) => {
-    const line = width === null ? mark + text : cutText(mark + text, width);
-    return paint(line.slice(0, mark.length)) + line.slice(mark.length);
-  });
-}
-
-function describeEvent(event: RunEvent, style: Style, verbose: boolean): readonly EventLine[] {
-  if (event.type === 'settled') return describeOutcome(event.outcome, style, verbose);
-  if (event.type !== 'notice') return [];
+function describeNotice(event: Extract<RunEvent, { type: 'notice' }>, style: Style): readonly EventLine[] {
   const { level, message, hint } = event;
   const line = level === 'warning' ? { mark: 'warning:', paint: style.yellow } : { mark: 'note:', paint: style.bold };
   const hintLine = { mark: '  hint:', paint: style.bold };

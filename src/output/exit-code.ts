@@ -1,4 +1,4 @@
-import { exitCodes, RefusedError, UsageError } from '../errors.ts';
+import { exitCodes, RefusedError, TenantError, UsageError } from '../errors.ts';
 import { countOutcomes } from '../fleet/outcome.ts';
 import type { Result } from './result.ts';
 
@@ -26,5 +26,7 @@ export function exitCodeOf(result: Result, options: { readonly interrupted?: Int
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage;
   if (error instanceof RefusedError) return exitCodes.refused;
+  // A command that works on one thing only (a server that is to be looked at) has nothing done to show.
+  if (error instanceof TenantError) return exitCodes.failed;
   return exitCodes.internal;
 }

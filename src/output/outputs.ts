@@ -2,7 +2,8 @@ import type { OutputStream } from '../context.ts';
 import { exitCodes, UsageError } from '../errors.ts';
 import type { EventListener, RunEvent } from '../fleet/events.ts';
 import { countOutcomes } from '../fleet/outcome.ts';
-import { exitCodeOf, type InterruptSignal } from './exit-code.ts';
+import { describeError } from './errors-text.ts';
+import { exitCodeOf, exitCodeOfError, type InterruptSignal } from './exit-code.ts';
 import { openFileSink } from './file-sink.ts';
 import type { Format, FormatSpec } from './formats.ts';
 import { openProgress } from './open-progress.ts';
@@ -42,14 +43,18 @@ export interface Outputs {
   readonly emit: EventListener;
   /** Ends the progress and writes all reports; returns the exit code of the command. Call it once. */
   finish(result: Result, end: { readonly durationMs: number; readonly interrupted?: InterruptSignal }): Promise<number>;
-  /** Instead of `finish`, when there is no result: gives the terminal back and leaves no half files. */
-  abort(): Promise<void>;
+  /**
+   * Instead of `finish`, when the command ended with an error: programs that read a document get one that says so,
+   * people read it on stderr, which is the caller's to write. Gives the terminal back.
+   */
+  fail(error: unknown, end: { readonly durationMs: number }): Promise<void>;
   /** Gives the terminal back at once, for the moment before the process goes. Synchronous; may be called at any time. */
   release(): void;
 }
 
 interface Report {
   readonly sink: Sink;
+  readonly isForPeople?: boolean;
   readonly event: (event: RunEvent) => string;
   readonly end: (result: Result, meta: ReportMeta) => Iterable<string> | AsyncIterable<string>;
 }
@@ -79,9 +84,23 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
       const totals = { ...counted, findings: counted.findings + (result.findings ?? 0) };
       return writeReports(reports, marked, { command: options.command, durationMs, exitCode, totals }, options.stderr);
     },
-    async abort() {
+    async fail(error, { durationMs }) {
       progress.close();
-      for (const { sink } of reports) await sink.discard();
+      const meta = {
+        command: options.command,
+        durationMs,
+        exitCode: exitCodeOfError(error),
+        totals: countOutcomes([]),
+      };
+      const forPrograms = reports.filter((report) => !report.isForPeople);
+      for (const { sink } of reports.filter((report) => report.isForPeople)) await sink.discard();
+      const { message, details, hint } = describeError(error);
+      await writeReports(
+        forPrograms,
+        { outcomes: [], extra: { error: { message, details, hint } } },
+        meta,
+        options.stderr,
+      );
     },
     release: () => progress.close(),
   };
@@ -145,7 +164,7 @@ function makeReport(format: Format, sink: Sink, terminal: ResultStream | null, o
     verbose: options.verbose ?? false,
     retryCommand: options.retryCommand ?? null,
   };
-  return { sink, event: nothing, end: (result, meta) => tableReport(result, meta, table) };
+  return { sink, isForPeople: true, event: nothing, end: (result, meta) => tableReport(result, meta, table) };
 }
 
 function stdoutSink(stdout: ResultStream): Sink {

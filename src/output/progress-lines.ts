@@ -1,4 +1,4 @@
-import { eventLines } from './event-lines.ts';
+import { EventLines } from './event-lines.ts';
 import { countsText, PhaseTally } from './phase-tally.ts';
 import type { Progress, ProgressOptions } from './progress.ts';
 import { safeText } from './safe-text.ts';
@@ -9,6 +9,7 @@ const lineEveryMs = 5_000;
 
 /** For logs: a line every few seconds and one for each failure, each with the time in UTC. */
 export function openLineProgress({ stderr, style, now, verbose = false }: ProgressOptions): Progress {
+  const lines = new EventLines(style, verbose);
   let tally: PhaseTally | null = null;
   let timer: NodeJS.Timeout | null = null;
 
@@ -28,7 +29,7 @@ export function openLineProgress({ stderr, style, now, verbose = false }: Progre
       } else if (event.type === 'started') tally?.started(event.tenant);
       else if (event.type === 'settled') tally?.settled(event.outcome);
       else if (event.type === 'phase-ended') tally = null;
-      for (const line of eventLines(event, { style, verbose, width: null })) print(line);
+      for (const line of lines.of(event, null)) print(line);
     },
     close() {
       if (timer !== null) clearTimeout(timer);

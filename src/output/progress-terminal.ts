@@ -1,5 +1,5 @@
 import type { RunEvent } from '../fleet/events.ts';
-import { eventLines } from './event-lines.ts';
+import { EventLines } from './event-lines.ts';
 import type { Board, BoardSource } from './live-board.ts';
 import { countsText, PhaseTally } from './phase-tally.ts';
 import type { Progress, ProgressOptions } from './progress.ts';
@@ -13,6 +13,7 @@ const maxNameWidth = 24;
 /** For a terminal: one live line a server, and above it each failure as it comes. */
 export function openTerminalProgress(options: ProgressOptions): Progress {
   const { stderr, style, now, verbose = false } = options;
+  const lines = new EventLines(style, verbose);
   let tally: PhaseTally | null = null;
   let board: Board | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -44,7 +45,7 @@ export function openTerminalProgress(options: ProgressOptions): Progress {
       if (event.type === 'phase') beginPhase(event);
       else if (event.type === 'started') tally?.started(event.tenant);
       else if (event.type === 'settled') tally?.settled(event.outcome);
-      print(eventLines(event, { style, verbose, width: Math.max(20, stderr.columns - 1) }));
+      print(lines.of(event, Math.max(20, stderr.columns - 1)));
       if (event.type === 'phase-ended') endPhase();
     },
     close: endPhase,

@@ -44,8 +44,15 @@ export async function tryLockTenant(session: Session, key: LockKey): Promise<'te
     WHEN pg_catalog.pg_advisory_unlock_shared(${gateKey}::bigint) THEN NULL
     END AS taken`);
   const taken = row?.taken ?? null;
-  if (taken !== null) await session.query(sql`SELECT pg_catalog.pg_advisory_unlock_all()`);
+  if (taken === null) session.holdsLocks = true;
+  else await unlockAll(session);
   return taken;
+}
+
+/** Lets go of all advisory locks of a session. */
+export async function unlockAll(session: Session): Promise<void> {
+  await session.query(sql`SELECT pg_catalog.pg_advisory_unlock_all()`);
+  session.holdsLocks = false;
 }
 
 /** Who holds a lock now; null when it was freed meanwhile. */

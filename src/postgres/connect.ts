@@ -9,18 +9,25 @@ import { isWorthNextAttempt, tlsAttempts, watchTlsAnswer } from './settings/tls-
 import { sql } from './sql.ts';
 import { errorCode } from './sqlstates.ts';
 
+export interface SessionOptions {
+  /** For pg_stat_activity until the session is made ready for a tenant. */
+  readonly applicationName: string;
+  /** Aborted: the connection is dropped at once. */
+  readonly cut?: AbortSignal;
+}
+
 /**
  * Opens a session as libpq would: the hosts in order, each in the ways that sslmode allows, until one is what
  * target_session_attrs asks for (that is what a failover needs). Rejects with the first host's error.
  */
-export async function connect(settings: ConnectionSettings, applicationName: string): Promise<Session> {
+export async function connect(settings: ConnectionSettings, options: SessionOptions): Promise<Session> {
   const hosts = orderHosts(settings, Math.random);
   const { targetSessionAttrs: wanted } = settings;
-  if (wanted !== 'prefer-standby') return connectToFirst(settings, hosts, wanted, applicationName);
+  if (wanted !== 'prefer-standby') return connectToFirst(settings, hosts, wanted, options);
   try {
-    return await connectToFirst(settings, hosts, 'standby', applicationName);
+    return await connectToFirst(settings, hosts, 'standby', options);
   } catch {
-    return connectToFirst(settings, hosts, 'any', applicationName);
+    return connectToFirst(settings, hosts, 'any', options);
   }
 }
 
@@ -28,12 +35,12 @@ async function connectToFirst(
   settings: ConnectionSettings,
   hosts: readonly HostSettings[],
   wanted: TargetSessionAttrs,
-  applicationName: string,
+  options: SessionOptions,
 ): Promise<Session> {
   const errors: unknown[] = [];
   for (const host of hosts) {
     try {
-      const session = await connectToHost(settings, host, applicationName);
+      const session = await connectToHost(settings, host, options);
       if (await fits(session, wanted)) return session;
       await session.end();
       errors.push(new TenantError({ message: `${describeHost(host)} is not ${wanted}`, code: 'wrong-host' }));
@@ -56,16 +63,17 @@ async function connectToFirst(
 async function connectToHost(
   settings: ConnectionSettings,
   host: HostSettings,
-  applicationName: string,
+  options: SessionOptions,
 ): Promise<Session> {
   let firstError: unknown = null;
   for (const attempt of tlsAttempts(settings, host)) {
     const { stream, answer } = watchTlsAnswer();
-    const config = { ...toPgConfig(settings, host, attempt, { applicationName }), stream };
+    const config = { ...toPgConfig(settings, host, attempt, options), stream };
     try {
-      return await Session.connect(config, (connection) =>
-        guardAuthentication(connection as AuthenticationEvents, settings),
-      );
+      return await Session.connect(config, {
+        ...options,
+        guard: (it) => guardAuthentication(it as AuthenticationEvents, settings),
+      });
     } catch (error) {
       firstError ??= error;
       if (!isWorthNextAttempt(attempt, error, answer())) break;

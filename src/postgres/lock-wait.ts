@@ -30,8 +30,9 @@ export async function lockTenant(session: Session, key: LockKey, wait: LockWait)
     if (taken === null) return;
     if (performance.now() >= giveUpAt) throw lockedError(taken, await findLockHolder(session, taken, key), wait);
     if (pauseMs === firstPauseMs) wait.onWait(await findLockHolder(session, taken, key));
+    const jitteredMs = pauseMs / 2 + (Math.random() * pauseMs) / 2;
     try {
-      await pause(pauseMs / 2 + (Math.random() * pauseMs) / 2, undefined, { signal: wait.stop });
+      await pause(Math.min(jitteredMs, giveUpAt - performance.now()), undefined, { signal: wait.stop });
     } catch {
       throw new LockWaitStopped('stopped while waiting for the lock');
     }

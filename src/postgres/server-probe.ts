@@ -53,16 +53,31 @@ const poolerAnswerMs = 2000;
 export async function sharesBackends(session: Session, other: Session): Promise<boolean> {
   for (let round = 0; round < poolerRounds; round += 1) {
     const before = await backendPid(session);
-    await other.raw('BEGIN');
+    try {
+      await other.raw('BEGIN');
+    } catch {
+      // Statement mode allows no transaction at all.
+      return true;
+    }
     try {
       if ((await backendPid(other)) === before) return true;
-      const after = await Promise.race([backendPid(session), pause(poolerAnswerMs, null)]);
-      if (after !== before) return true;
+      if ((await answerInTime(backendPid(session))) !== before) return true;
     } finally {
       await other.raw('ROLLBACK');
     }
   }
   return false;
+}
+
+/** Null when no answer came: the pool's only backend is in the other session's transaction. */
+async function answerInTime(answer: Promise<number>): Promise<number | null> {
+  const patience = new AbortController();
+  const tooLate = pause(poolerAnswerMs, null, { signal: patience.signal }).catch(() => null);
+  try {
+    return await Promise.race([answer, tooLate]);
+  } finally {
+    patience.abort();
+  }
 }
 
 async function backendPid(session: Session): Promise<number> {

@@ -1,5 +1,5 @@
 import { RefusedError } from '../errors.ts';
-import { connect } from './connect.ts';
+import { connect, type SessionOptions } from './connect.ts';
 import { probeServer, type ServerFacts, sharesBackends } from './server-probe.ts';
 import type { Session } from './session.ts';
 import type { ConnectionSettings } from './settings/connection-settings.ts';
@@ -11,13 +11,13 @@ import { isConnectionError } from './sqlstates.ts';
  */
 export class Servers {
   readonly #settingsOf: (server: string) => ConnectionSettings;
-  readonly #applicationName: string;
+  readonly #options: SessionOptions;
   readonly #probes = new Map<string, Promise<ServerFacts>>();
   readonly #facts = new Map<string, ServerFacts>();
 
-  constructor(settingsOf: (server: string) => ConnectionSettings, applicationName: string) {
+  constructor(settingsOf: (server: string) => ConnectionSettings, options: SessionOptions) {
     this.#settingsOf = settingsOf;
-    this.#applicationName = applicationName;
+    this.#options = options;
   }
 
   /** What a server said of itself; undefined before its first session. */
@@ -53,7 +53,7 @@ export class Servers {
   }
 
   #open(server: string, database: string): Promise<Session> {
-    return connect(this.#settingsOf(server).forDatabase(database), this.#applicationName);
+    return connect(this.#settingsOf(server).forDatabase(database), this.#options);
   }
 
   async #probe(server: string, database: string, session: Session): Promise<ServerFacts> {

@@ -1,3 +1,4 @@
+import { unlockAll } from './advisory-locks.ts';
 import type { Session } from './session.ts';
 
 /** A backend that has touched 20,000 tables holds 216 MB: it is renewed after this many tenants. */
@@ -35,6 +36,9 @@ export class SessionPools {
       return result;
     } finally {
       if (reusable) {
+        // An idle session must not keep its last tenant from others. Not waited for: the next user's statements queue
+        // behind it, and when it fails the session is broken and nobody's.
+        if (session.holdsLocks) unlockAll(session).catch(() => {});
         pool.idle.push(session);
         this.#wake(server);
       } else {

@@ -20,6 +20,13 @@ class ScriptQuery extends pg.Query {
   }
 }
 
+export interface ConnectOptions {
+  /** Sees the connection before anything is sent. */
+  readonly guard?: (connection: unknown) => void;
+  /** Aborted: the connection is dropped at once, whatever it does or waits for. */
+  readonly cut?: AbortSignal;
+}
+
 /** One connection to one database. Statements sent together travel in one round trip (pg's pipeline mode). */
 export class Session {
   readonly #client: pg.Client;
@@ -27,6 +34,10 @@ export class Session {
   #isBroken = false;
   /** Tenants this session has served: a backend that has touched many tables is renewed. */
   tenantsServed = 0;
+  /** What the session was last made ready for, by who made it so; null: it must be made ready again. */
+  preparedFor: string | null = null;
+  /** Advisory locks were taken here: they must not outlive the use of the session. */
+  holdsLocks = false;
 
   private constructor(client: pg.Client, config: pg.ClientConfig) {
     this.#client = client;
@@ -39,10 +50,15 @@ export class Session {
   }
 
   /** Opens a connection with exactly these settings; rejects with the server's or the network's error. */
-  static async connect(config: pg.ClientConfig, guard: (connection: unknown) => void = () => {}): Promise<Session> {
+  static async connect(config: pg.ClientConfig, options: ConnectOptions = {}): Promise<Session> {
+    options.cut?.throwIfAborted();
     const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig);
     const session = new Session(client, config);
-    guard((client as unknown as { connection: unknown }).connection);
+    const { connection } = client as unknown as { connection: { stream: { destroy(): void } } };
+    const cut = () => connection.stream.destroy();
+    options.cut?.addEventListener('abort', cut);
+    client.on('end', () => options.cut?.removeEventListener('abort', cut));
+    options.guard?.(connection);
     await client.connect();
     return session;
   }
@@ -87,17 +103,27 @@ export class Session {
 
   /** Asks the server to cancel what runs here. Resolves when the request was delivered. */
   async cancel(): Promise<void> {
-    const { processID, secretKey } = this.#client as unknown as { processID: number; secretKey: number };
+    const { processID, secretKey, sslNegotiation } = this.#client as unknown as {
+      processID: number;
+      secretKey: number;
+      sslNegotiation: string;
+    };
     const { host = 'localhost', port = 5432 } = this.#client;
-    const connection = new pg.Connection({ ssl: this.#config.ssl } as never);
+    const { ssl } = this.#config;
+    const connection = new pg.Connection({ ssl, sslNegotiation } as never);
     const events = connection as unknown as {
       connect(port: number | string, host?: string): void;
+      requestSsl(): void;
       cancel(processId: number, secretKey: number): void;
       on(event: string, listener: (error?: unknown) => void): void;
     };
     await new Promise<void>((resolve) => {
       const send = () => events.cancel(processID, secretKey);
-      events.on(this.#config.ssl ? 'sslconnect' : 'connect', send);
+      if (ssl) events.on('sslconnect', send);
+      events.on('connect', () => {
+        if (!ssl) send();
+        else if (sslNegotiation !== 'direct') events.requestSsl();
+      });
       // The server closes the connection when it has taken the request; a failure changes nothing for the caller.
       events.on('error', () => resolve());
       events.on('end', () => resolve());

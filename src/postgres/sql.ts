@@ -29,7 +29,9 @@ export function identifier(first: string, second?: string): unknown {
 
 /** Splices a whole number as it is; the number of `$n` in one statement is limited. */
 export function integer(value: number): unknown {
-  return new Spliced(String(Math.trunc(value)));
+  const whole = Math.trunc(value);
+  if (!Number.isSafeInteger(whole)) throw new RangeError('not a whole number');
+  return new Spliced(String(whole));
 }
 
 /** A piece of a statement, for use inside another `sql`. */

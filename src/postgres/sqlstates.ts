@@ -12,18 +12,13 @@ export const sqlStates = {
   outOfMemory: '53200',
   queryCanceled: '57014',
   lockNotAvailable: '55P03',
-  adminShutdown: '57P01',
-  crashShutdown: '57P02',
-  cannotConnectNow: '57P03',
   invalidPassword: '28P01',
   invalidAuthorization: '28000',
 } as const;
 
+/** Beside 08* (connection) and 57P0* (the server shuts down, starts up, or drops the database). */
 const connectionErrorCodes = new Set([
-  sqlStates.adminShutdown as string,
-  sqlStates.crashShutdown,
-  sqlStates.cannotConnectNow,
-  sqlStates.invalidPassword,
+  sqlStates.invalidPassword as string,
   sqlStates.invalidAuthorization,
   'ECONNREFUSED',
   'ECONNRESET',
@@ -51,7 +46,7 @@ export function isSqlState(code: string | null): code is string {
 /** The database cannot be reached, or is going away: what failed for one will fail for all. */
 export function isConnectionError(error: unknown): boolean {
   const code = errorCode(error);
-  return code !== null && (code.startsWith('08') || connectionErrorCodes.has(code));
+  return code !== null && (/^(?:08|57P0)/.test(code) || connectionErrorCodes.has(code));
 }
 
 export function isTooManyConnections(error: unknown): boolean {

@@ -17,12 +17,15 @@ export interface TenantSettings {
  */
 export async function prepareSession(session: Session, settings: TenantSettings): Promise<void> {
   session.tenantsServed += 1;
+  session.preparedFor = null;
   const discarded = session.raw('DISCARD ALL');
   const set = session.query(sql`SELECT
     pg_catalog.set_config('application_name', ${settings.applicationName}, false),
     pg_catalog.set_config('lock_timeout', ${String(settings.lockTimeoutMs)}, false),
     pg_catalog.set_config('statement_timeout', ${String(settings.statementTimeoutMs)}, false),
     pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),
+    CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 140000
+         THEN pg_catalog.set_config('idle_session_timeout', '0', false) END,
     CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 170000
          THEN pg_catalog.set_config('transaction_timeout', '0', false) END,
     pg_catalog.set_config('client_min_messages', 'warning', false),
@@ -33,20 +36,27 @@ export async function prepareSession(session: Session, settings: TenantSettings)
 
 /**
  * Makes a session ready to read the catalogue or many tenants: no waiting behind locks, no rows hidden by
- * row-level security in silence, and no compiling of statements that are run once.
+ * row-level security in silence, no compiling of statements that are run once, and no workers beside the session: they
+ * would not count against our limits.
  */
 export async function prepareReader(session: Session, applicationName: string): Promise<void> {
+  const purpose = `reading as ${applicationName}`;
+  if (session.preparedFor === purpose) return;
+  session.preparedFor = purpose;
   const discarded = session.raw('DISCARD ALL');
   const set = session.query(sql`SELECT
     pg_catalog.set_config('application_name', ${applicationName}, false),
     pg_catalog.set_config('lock_timeout', '2000', false),
     pg_catalog.set_config('statement_timeout', '0', false),
     pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),
+    CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 140000
+         THEN pg_catalog.set_config('idle_session_timeout', '0', false) END,
     CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 170000
          THEN pg_catalog.set_config('transaction_timeout', '0', false) END,
     pg_catalog.set_config('row_security', 'off', false),
     pg_catalog.set_config('search_path', 'pg_catalog', false),
-    pg_catalog.set_config('jit', 'off', false)`);
+    pg_catalog.set_config('jit', 'off', false),
+    pg_catalog.set_config('max_parallel_workers_per_gather', '0', false)`);
   await Promise.all([discarded, set]);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { InternalError, RefusedError, UsageError } from '../../src/errors.ts';
+import { InternalError, RefusedError, TenantError, UsageError } from '../../src/errors.ts';
 import type { Outcome } from '../../src/fleet/outcome.ts';
 import { exitCodeOf, exitCodeOfError, type InterruptSignal } from '../../src/output/exit-code.ts';
 import type { Result } from '../../src/output/result.ts';
@@ -49,6 +49,7 @@ describe('exitCodeOfError', () => {
   it.each([
     [2, new UsageError('no such flag')],
     [5, new RefusedError('not confirmed')],
+    [4, new TenantError({ message: 'connection refused', code: 'ECONNREFUSED' })],
     [70, new InternalError('broken')],
     [70, new TypeError('undefined is not a function')],
     [70, 'thrown text'],

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { UsageError } from '../../src/errors.ts';
+import { RefusedError, UsageError } from '../../src/errors.ts';
 import { type FormatSpec, parseFormats } from '../../src/output/formats.ts';
 import { openNodeStream } from '../../src/output/node-stream.ts';
 import { type OutputOptions, openOutputs } from '../../src/output/outputs.ts';
@@ -110,12 +110,20 @@ describe('openOutputs', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('leaves an older report alone when the command is given up, and replaces what a link points to', async () => {
+  it('tells programs of an error, and people nothing on stdout', async () => {
+    const error = new RefusedError('no', { hint: 'ask again' });
+    const given = options(parseFormats(['table', 'json=report.json', 'ndjson=report.ndjson']));
+    await (await openOutputs(given)).fail(error, { durationMs: 7 });
+    expect(given.stdout.text).toBe('');
+    const expected = { exitCode: 5, durationMs: 7, error: { message: 'no', details: [], hint: 'ask again' } };
+    expect(JSON.parse(await readFile(join(folder, 'report.json'), 'utf8'))).toMatchObject({ ...expected, outcomes: [] });
+    const lines = (await readFile(join(folder, 'report.ndjson'), 'utf8')).trimEnd().split('\n');
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({ type: 'summary', ...expected });
+  });
+
+  it('replaces what a link points to', async () => {
     await writeFile(join(folder, 'real.json'), 'old');
     await symlink('real.json', join(folder, 'link.json'));
-    const aborted = await openOutputs(options(parseFormats(['json=link.json'])));
-    await aborted.abort();
-    expect(await readFile(join(folder, 'real.json'), 'utf8')).toBe('old');
     const outputs = await openOutputs(options(parseFormats(['json=link.json'])));
     await outputs.finish(result, { durationMs: 1 });
     expect(JSON.parse(await readFile(join(folder, 'real.json'), 'utf8')).exitCode).toBe(3);

@@ -32,6 +32,28 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+describe('a fleet that fails as a whole', () => {
+  const failures = (verbose: boolean) => {
+    const stderr = new MemoryStream();
+    const progress = open(stderr, { verbose });
+    for (let i = 0; i < 500; i += 1) progress.onEvent(settled(failed(`t${i}`)));
+    progress.onEvent(settled(failed('other', { message: 'another thing' })));
+    progress.close();
+    return stderr.text.trimEnd().split('\n');
+  };
+
+  it('shows ten failures of a cause and says that there are more', () => {
+    const lines = failures(false);
+    expect(lines).toHaveLength(12);
+    expect(lines[10]).toContain('failed more tenants for this cause: the report counts them');
+    expect(lines[11]).toContain('another thing');
+  });
+
+  it('shows all of them with --verbose', () => {
+    expect(failures(true)).toHaveLength(501);
+  });
+});
+
 describe('on a terminal', () => {
   it('draws one line a server, and failures stay above it', async () => {
     const screen = new Screen(80);

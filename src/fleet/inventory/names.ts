@@ -24,7 +24,11 @@ export function speltOut(text: string): string {
   return quoted(text).replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+/** Nearly every name; whatever else must be looked at more closely. */
+const plainName = /^[\w.:@+=/-]+$/;
+
 function problemOfText(text: string): string | null {
+  if (plainName.test(text)) return null;
   if (text === '') return 'is empty';
   if (!text.isWellFormed()) return `${quoted(text)} holds half of a character (a lone surrogate)`;
   const bad = unsafe.exec(text);

@@ -61,9 +61,9 @@ function schemaProblem(schema: string): string | null {
   return identifierProblem(schema);
 }
 
-/** Equal for two tenants that are one place: no schema means the `public` one of a database of its own. */
+/** Equal for two tenants that are one place: no schema means the `public` one of a database of its own. No name holds a NUL. */
 export function tenantPlaceKey(place: Pick<Tenant, 'server' | 'database' | 'schema'>): string {
-  return JSON.stringify([place.server, place.database, place.schema ?? 'public']);
+  return `${place.server}\0${place.database}\0${place.schema ?? 'public'}`;
 }
 
 /** For messages: `server main, database saas, schema tenant_a`. */

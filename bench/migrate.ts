@@ -1,0 +1,200 @@
+// `npm run bench migrate`: start-up, a run with nothing to do, and 1,000 schemas x 5 migrations against psql and
+// against a loop over node-pg-migrate's own command line.
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { quoteIdentifier } from '../src/postgres/identifiers.ts';
+import { identifier, sql } from '../src/postgres/sql.ts';
+import { type Bench, median, note, report, seconds, tenantctl, time, withBench } from './support.ts';
+
+const schemaCount = 1000;
+const parallelism = 4;
+/** The loop is measured on this many schemas and not on all: it would take minutes. */
+const loopSample = 40;
+
+export async function measure(): Promise<void> {
+  await withBench(async (bench) => {
+    await measureStartUp();
+    await measureNothingToDo(bench);
+    await measureMigrations(bench);
+    await measureMemory(bench);
+  });
+}
+
+async function measureStartUp(): Promise<void> {
+  const floor = await median(15, () => time([process.execPath, '-e', '0']));
+  const version = await median(15, () => time([...tenantctl, '--version']));
+  const ratio = version.ms / floor.ms;
+  report(
+    'tenantctl --version',
+    `${ratio.toFixed(2)} x node -e 0 (${seconds(version.ms)} to ${seconds(floor.ms)})`,
+    '2.5',
+    ratio <= 2.5,
+  );
+}
+
+async function measureNothingToDo(bench: Bench): Promise<void> {
+  const applied = 300;
+  const folder = await writeFleet(bench, 'current', 'current', applied);
+  await makeSchemas(bench, 'current', schemaCount);
+  const session = await bench.connect('current');
+  await session.raw(`DO $$ BEGIN FOR i IN 1..${schemaCount} LOOP
+    EXECUTE format('CREATE TABLE t_%s.pgmigrations (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL, checksum text)', i);
+    EXECUTE format('INSERT INTO t_%s.pgmigrations (name, run_on, checksum) SELECT name, now(), checksum FROM public.applied ORDER BY name', i);
+    IF i % 100 = 0 THEN COMMIT; END IF;
+  END LOOP; END $$`);
+  await session.raw('VACUUM ANALYZE');
+  await session.end();
+  const version = await median(15, () => time([...tenantctl, '--version']));
+  const run = await median(15, () => time([...tenantctl, 'migrate', '--all'], { cwd: folder }));
+  const ratio = run.ms / version.ms;
+  report(
+    `migrate --all, ${schemaCount} current schemas with ${applied} applied migrations each`,
+    `${ratio.toFixed(2)} x tenantctl --version (${seconds(run.ms)} to ${seconds(version.ms)})`,
+    '5',
+    ratio <= 5,
+  );
+}
+
+async function measureMigrations(bench: Bench): Promise<void> {
+  const count = 5;
+  const folder = await writeFleet(bench, 'work', 'work', count);
+  const fresh = async (database: string) => {
+    await makeSchemas(bench, database, schemaCount);
+  };
+  await fresh('by_psql');
+  await fresh('work');
+  const floor = await runPsql(bench, folder, count);
+  const ours = await time([...tenantctl, 'migrate', '--all', '--per-database', String(parallelism)], { cwd: folder });
+  const toPsql = ours.ms / floor;
+  report(
+    `migrate --all, ${schemaCount} schemas x ${count} migrations`,
+    `${toPsql.toFixed(2)} x psql with ${parallelism} workers (${seconds(ours.ms)} to ${seconds(floor)})`,
+    '1.25',
+    toPsql <= 1.25,
+  );
+  await fresh('by_loop');
+  const loop = ((await runLoop(bench, folder)) * schemaCount) / loopSample;
+  const faster = loop / ours.ms;
+  report(
+    'the same as a loop over the command line of node-pg-migrate',
+    `${faster.toFixed(1)} x as fast (${seconds(loop)}, from ${loopSample} schemas)`,
+    'at least 8',
+    faster >= 8,
+  );
+}
+
+async function measureMemory(bench: Bench): Promise<void> {
+  const tenants = 5000;
+  const folder = await writeFleet(bench, 'many', 'many', 1);
+  await makeSchemas(bench, 'many', tenants);
+  const run = await time([...tenantctl, 'migrate', '--all'], { cwd: folder, peak: true });
+  const again = await time([...tenantctl, 'migrate', '--all'], { cwd: folder, peak: true });
+  const peak = Math.max(run.peakBytes, again.peakBytes);
+  const megabytes = Math.round(peak / 1e6);
+  report(`peak memory with ${tenants} tenants`, `${megabytes} MB`, '200 MB', peak < 200e6);
+  note(`${tenants} schemas x 1 migration took ${seconds(run.ms)}, the run after it ${seconds(again.ms)}`);
+}
+
+/** An inventory and `count` migrations; `public.applied` of the database holds their names and checksums. */
+async function writeFleet(bench: Bench, name: string, database: string, count: number): Promise<string> {
+  const folder = path.join(bench.folder, name);
+  await mkdir(path.join(folder, 'migrations'), { recursive: true });
+  await writeFile(
+    path.join(folder, 'tenants.yaml'),
+    `version: 1\nmigrations: ./migrations\nservers:\n  main: { url: ${JSON.stringify(bench.cluster.url('postgres'))} }\n` +
+      `discover:\n  - { server: main, database: ${database}, schemas: "t_*" }\n`,
+  );
+  const server = await bench.connect('postgres');
+  await server.query(sql`CREATE DATABASE ${identifier(database)}`);
+  await server.end();
+  const names: string[] = [];
+  const checksums: string[] = [];
+  for (let number = 1; number <= count; number += 1) {
+    const text = migrationText(number);
+    names.push(`${String(number).padStart(4, '0')}_create_table_${number}`);
+    checksums.push(createHash('sha256').update(text).digest('hex'));
+    await writeFile(path.join(folder, 'migrations', `${names.at(-1)}.sql`), text);
+  }
+  const session = await bench.connect(database);
+  await session.query(sql`CREATE TABLE public.applied AS
+    SELECT * FROM unnest(${names}::text[], ${checksums}::text[]) AS a(name, checksum)`);
+  await session.end();
+  return folder;
+}
+
+function migrationText(number: number): string {
+  return `CREATE TABLE table_${number} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, owner_id bigint NOT NULL, name text NOT NULL);
+CREATE INDEX table_${number}_owner_idx ON table_${number} (owner_id);
+`;
+}
+
+async function makeSchemas(bench: Bench, database: string, count: number): Promise<void> {
+  const server = await bench.connect('postgres');
+  const [found] = await server.query(sql`SELECT FROM pg_database WHERE datname = ${database}`);
+  if (found === undefined) await server.query(sql`CREATE DATABASE ${identifier(database)}`);
+  await server.end();
+  const session = await bench.connect(database);
+  await session.raw(`DO $$ BEGIN FOR i IN 1..${count} LOOP EXECUTE format('CREATE SCHEMA t_%s', i); END LOOP; END $$`);
+  await session.raw('CHECKPOINT');
+  await session.end();
+}
+
+/** The floor: one psql a worker, which runs the same statements in the same transactions, and records them. */
+async function runPsql(bench: Bench, folder: string, count: number): Promise<number> {
+  const { postgres, socketDir, port } = bench.cluster;
+  const files = Array.from({ length: count }, (_, index) => index + 1);
+  const scripts = Array.from({ length: parallelism }, () => [] as string[]);
+  for (let tenant = 1; tenant <= schemaCount; tenant += 1) {
+    const schema = quoteIdentifier(`t_${tenant}`);
+    const rows = files.map((number) => `('${String(number).padStart(4, '0')}_create_table_${number}', now(), 'x')`);
+    scripts[tenant % parallelism]?.push(
+      'BEGIN;',
+      `SET LOCAL search_path TO ${schema};`,
+      `CREATE TABLE ${schema}.pgmigrations (id SERIAL PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL, checksum text);`,
+      ...files.map(migrationText),
+      `INSERT INTO ${schema}.pgmigrations (name, run_on, checksum) VALUES ${rows.join(', ')};`,
+      'COMMIT;',
+    );
+  }
+  const started = performance.now();
+  await Promise.all(
+    scripts.map(async (lines, worker) => {
+      const file = path.join(folder, `worker-${worker}.sql`);
+      await writeFile(file, lines.join('\n'));
+      const psql = path.join(postgres.client?.binDir ?? postgres.binDir, 'psql');
+      await time([
+        psql,
+        '-X',
+        '-q',
+        '-v',
+        'ON_ERROR_STOP=1',
+        '-h',
+        socketDir,
+        '-p',
+        String(port),
+        '-U',
+        'postgres',
+        '-f',
+        file,
+        'by_psql',
+      ]);
+    }),
+  );
+  return performance.now() - started;
+}
+
+/** What people have today: a shell loop that starts node-pg-migrate once a schema. */
+async function runLoop(bench: Bench, folder: string): Promise<number> {
+  const cli = createRequire(import.meta.url).resolve('node-pg-migrate/bin/node-pg-migrate');
+  const started = performance.now();
+  for (let tenant = 1; tenant <= loopSample; tenant += 1) {
+    const words = ['up', '--schema', `t_${tenant}`, '--migrations-dir', path.join(folder, 'migrations')];
+    await time([process.execPath, cli, ...words], {
+      cwd: folder,
+      env: { ...process.env, DATABASE_URL: bench.cluster.url('by_loop') },
+    });
+  }
+  return performance.now() - started;
+}
