@@ -1,8 +1,7 @@
 import type { Discovered } from '../fleet/discovery.ts';
 import type { LeftOut, ProposedEntry } from '../fleet/inventory/propose-discovery.ts';
-import { shellQuote } from '../output/retry-command.ts';
-import { listNames, plural } from '../output/text.ts';
 import { versionText } from '../postgres/server-version.ts';
+import { listNames, plural, shellQuote } from '../words.ts';
 import type { Look } from './init-look.ts';
 
 /** What `init` found out and wrote. */

@@ -1,6 +1,7 @@
 import type { Outcome } from '../fleet/outcome.ts';
 import type { ChangeResult } from '../migrations/change-tenant.ts';
 import type { CommandView } from '../output/result.ts';
+import { plural } from '../words.ts';
 import type { MigrationJob } from './migration-job.ts';
 
 /** How tenants look in a table with --verbose; without it they are counted in groups and not listed. */
@@ -54,5 +55,5 @@ function describeShared({ tenant, ...outcome }: Outcome<ChangeResult>): string {
 }
 
 export function countTenants(count: number): string {
-  return `${count} ${count === 1 ? 'tenant' : 'tenants'}`;
+  return plural(count, 'tenant');
 }

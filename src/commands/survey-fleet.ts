@@ -60,7 +60,8 @@ export async function surveyTenants(
 ): Promise<Surveyed> {
   const surveyor = new Surveyor(folder, fleet.pools, applicationName(fleet.run, 'survey'), kind);
   const places = groupByPlace(tenants).map((place): Place<unknown, Survey> => {
-    return surveyor.place(place.server, place.database, place.tenants);
+    const perDatabase = fleet.limits.perDatabase.get(place.server) ?? fleet.limits.fleet.perDatabase;
+    return surveyor.place(place.server, place.database, place.tenants, perDatabase);
   });
   const outcomes = await runFleet<Survey>({
     phase: 'reading histories',

@@ -38,16 +38,17 @@ export function sameHistory(a: HistoryFingerprint, b: HistoryFingerprint): boole
 
 /** One catalogue read for all tenants of a database, answered in groups: most tenants are alike. */
 export async function findHistories(session: Session, schemas: readonly string[]): Promise<Map<string, HistoryPlace>> {
+  // The column is looked up table by table, by its index: pg_attribute of a large fleet is not to be read whole.
   const rows = await session.query<{ schemas: string[]; exists: boolean; table: boolean; checksum: boolean }>(sql`
-    SELECT pg_catalog.json_agg(s.name) AS schemas, n.oid IS NOT NULL AS exists, c.oid IS NOT NULL AS table,
-           a.attnum IS NOT NULL AS checksum
-      FROM pg_catalog.unnest(${schemas}::text[]) s(name)
-      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.name
-      LEFT JOIN pg_catalog.pg_class c
-             ON c.relnamespace = n.oid AND c.relname = ${historyTable} AND c.relkind IN ('r', 'p')
-      LEFT JOIN pg_catalog.pg_attribute a
-             ON a.attrelid = c.oid AND a.attname = 'checksum' AND a.attnum > 0 AND NOT a.attisdropped
-     GROUP BY 2, 3, 4`);
+    SELECT pg_catalog.json_agg(name) AS schemas, exists, "table", checksum
+      FROM (SELECT s.name, n.oid IS NOT NULL AS exists, c.oid IS NOT NULL AS "table",
+                   EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'checksum'
+                              AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) AS checksum
+              FROM pg_catalog.unnest(${schemas}::text[]) s(name)
+              LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.name
+              LEFT JOIN pg_catalog.pg_class c
+                     ON c.relnamespace = n.oid AND c.relname = ${historyTable} AND c.relkind IN ('r', 'p')) found
+     GROUP BY exists, "table", checksum`);
   const places = new Map<string, HistoryPlace>();
   for (const row of rows) {
     const place = { schemaExists: row.exists, tableExists: row.table, hasChecksum: row.checksum };

@@ -24,10 +24,12 @@ export function locateError(
   sent: SentScript | null,
   completed: number,
 ): TenantError {
-  const failure = toFailure(error);
+  // What JavaScript throws in a migration is the migration's mistake and not ours.
+  const { code, ...failure } = toFailure(error);
   const offset = sent === null ? null : (offsetOfPosition(error, sent) ?? offsetOfStatement(sent, completed));
   const located: Failure = {
     ...failure,
+    ...(code === undefined || code === 'internal' ? {} : { code }),
     file: migration.displayPath,
     ...(offset === null ? {} : lineAndColumn(migration.text, offset)),
   };

@@ -48,14 +48,20 @@ export class Surveyor {
     this.#empty = Promise.resolve(compareToFolder([], folder));
   }
 
-  /** The tenants of one database as work for the executor. */
-  place(server: string, database: string, tenants: readonly Tenant[]): Place<unknown, Survey> {
+  /** The tenants of one database as work for the executor, which runs up to `perDatabase` batches of it side by side. */
+  place(server: string, database: string, tenants: readonly Tenant[], perDatabase: number): Place<unknown, Survey> {
+    const batches = cut(tenants, tenantsPerBatch);
     return {
       server,
       database,
       tenants,
-      open: () => this.#use(server, database, (session) => findHistories(session, tenants.map(tenantSchema))),
-      batches: () => cut(tenants, tenantsPerBatch),
+      open: () => {
+        const histories = this.#use(server, database, (session) => findHistories(session, tenants.map(tenantSchema)));
+        // The batches that follow need sessions of their own; connecting takes as long as this answer.
+        this.#pools.warm(server, database, Math.min(batches.length, perDatabase) - 1);
+        return histories;
+      },
+      batches: () => batches,
       work: (scope, batch, task) => this.#work(server, database, scope as Scope, batch, task),
     };
   }

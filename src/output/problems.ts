@@ -1,9 +1,9 @@
 import type { Outcome } from '../fleet/outcome.ts';
+import { listNames, plural } from '../words.ts';
 import { describeFailure, type FailureGroup, groupFailures } from './failure-groups.ts';
 import type { Result, RetryCommand, RetryOutcome, SourceReport } from './result.ts';
 import { safeText } from './safe-text.ts';
 import type { Style } from './style.ts';
-import { listNames, plural } from './text.ts';
 
 interface ProblemOptions {
   readonly style: Style;

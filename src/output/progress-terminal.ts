@@ -1,10 +1,11 @@
 import type { RunEvent } from '../fleet/events.ts';
+import { plural } from '../words.ts';
 import { EventLines } from './event-lines.ts';
 import type { Board, BoardSource } from './live-board.ts';
 import { countsText, PhaseTally } from './phase-tally.ts';
 import type { Progress, ProgressOptions } from './progress.ts';
 import { safeText } from './safe-text.ts';
-import { cutText, displayWidth, padText, plural } from './text.ts';
+import { cutText, displayWidth, padText } from './text.ts';
 
 /** A phase that ends sooner shows no board, and the library that draws it is never loaded. */
 const showAfterMs = 300;

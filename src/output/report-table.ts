@@ -1,10 +1,11 @@
 import type { Outcome, Totals } from '../fleet/outcome.ts';
+import { plural } from '../words.ts';
 import { describeProblems } from './problems.ts';
 import type { CommandView, ReportMeta, Result, RetryCommand } from './result.ts';
 import { safeText } from './safe-text.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
-import { formatDuration, plural } from './text.ts';
+import { formatDuration } from './text.ts';
 
 export interface TableOptions {
   readonly view: CommandView;

@@ -1,3 +1,4 @@
+import { shellQuote } from '../words.ts';
 import type { RetryCommand } from './result.ts';
 import { safeText } from './safe-text.ts';
 
@@ -21,10 +22,4 @@ export function makeRetryCommand(words: readonly string[]): RetryCommand {
 /** An id that --tenant would read as a flag, a glob or standard input cannot be named there. */
 function isPlainId(id: string): boolean {
   return !id.startsWith('-') && !/[*?[\]{}!]/u.test(id) && safeText(id) === id;
-}
-
-/** One word for a POSIX shell. */
-export function shellQuote(word: string): string {
-  if (/^[\w./:@%+,=-]+$/u.test(word)) return word;
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

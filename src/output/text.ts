@@ -1,16 +1,3 @@
-/** `1 tenant`, `37 tenants`. */
-export function plural(count: number, noun: string, pluralNoun = `${noun}s`): string {
-  return `${count} ${count === 1 ? noun : pluralNoun}`;
-}
-
-/** `a, b, c and 34 more`; names come out as they are given. */
-export function listNames(names: readonly string[], atMost = 3): string {
-  const shown = names.slice(0, atMost);
-  const rest = names.length - shown.length;
-  if (rest > 0) return `${shown.join(', ')} and ${rest} more`;
-  return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
-}
-
 /** `340 ms`, `1.8 s`, `42 s`, `12 min`, `3 h 5 min`. */
 export function formatDuration(durationMs: number): string {
   const ms = Math.max(0, Math.round(durationMs));

@@ -2,6 +2,7 @@ import { type Failure, TenantError } from '../errors.ts';
 import { errorCode, isConnectionError, isSqlState, isTooManyConnections, sqlStates } from './sqlstates.ts';
 
 const hints: Readonly<Record<string, string>> = {
+  [sqlStates.connectionFailure]: 'run the same command again: it looks first at where the tenant stands',
   [sqlStates.invalidCatalogName]: 'the database does not exist: correct the inventory, or create the tenant',
   [sqlStates.insufficientPrivilege]: 'the login role lacks this privilege: grant it, or set `role` in the inventory',
   [sqlStates.lockNotAvailable]: 'another session holds a lock on a table of this tenant: run the same command again',
@@ -20,10 +21,16 @@ export function toFailure(error: unknown): Failure {
   const hint = code === null ? undefined : hints[code];
   return {
     message: messageOf(error),
-    ...(code === null ? {} : isSqlState(code) ? { sqlState: code } : { code }),
+    ...(code === null ? ownMistake(error) : isSqlState(code) ? { sqlState: code } : { code }),
     ...detailOf(error),
     ...(hint === undefined ? {} : { hint }),
   };
+}
+
+/** What JavaScript itself throws is a mistake of ours, whoever it hit: the command ends with 70. */
+function ownMistake(error: unknown): { readonly code?: string } {
+  const isOurs = error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+  return isOurs ? { code: 'internal' } : {};
 }
 
 /** What an error means for tenants that it does not name: see `ErrorKind` of the executor. */

@@ -7,6 +7,8 @@ const tenantsPerSession = 100;
 interface Pool {
   readonly server: string;
   readonly idle: Session[];
+  /** Sessions that are being opened ahead of their use. */
+  readonly warming: Set<Promise<void>>;
 }
 
 /**
@@ -47,6 +49,26 @@ export class SessionPools {
     }
   }
 
+  /**
+   * Opens sessions ahead of their use, up to `count` idle ones and within the server's limit. Whoever needs them does
+   * not wait here: a connection that fails is tried again by the one that needs it, and told there.
+   */
+  warm(server: string, database: string, count: number): void {
+    const pool = this.#poolOf(server, database);
+    const room = Math.min(count - pool.idle.length, this.#limitOf(server) - this.#count(server));
+    for (let opened = 0; opened < room; opened += 1) {
+      const warming = this.#open(server, database).then(
+        (session) => void pool.idle.push(session),
+        () => {},
+      );
+      pool.warming.add(warming);
+      void warming.then(() => {
+        pool.warming.delete(warming);
+        this.#wake(server);
+      });
+    }
+  }
+
   /** Closes the idle sessions of a database; others may want to drop it, or the place. */
   async closeIdle(server: string, database: string): Promise<void> {
     const { idle } = this.#poolOf(server, database);
@@ -54,6 +76,7 @@ export class SessionPools {
   }
 
   async closeAll(): Promise<void> {
+    await Promise.all([...this.#pools.values()].flatMap(({ warming }) => [...warming]));
     const closing = [...this.#pools.values()].flatMap(({ server, idle }) =>
       idle.splice(0).map((session) => this.#end(server, session)),
     );
@@ -66,6 +89,7 @@ export class SessionPools {
       const idle = pool.idle.pop();
       if (idle !== undefined && !idle.isBroken) return idle;
       if (idle !== undefined) await this.#end(server, idle);
+      else if (pool.warming.size > 0) await this.#nextRelease(server);
       else if (this.#count(server) < this.#limitOf(server)) return this.#open(server, database);
       else if (!(await this.#evictIdle(server))) await this.#nextRelease(server);
     }
@@ -121,7 +145,7 @@ export class SessionPools {
     const key = JSON.stringify([server, database]);
     let pool = this.#pools.get(key);
     if (pool === undefined) {
-      pool = { server, idle: [] };
+      pool = { server, idle: [], warming: new Set() };
       this.#pools.set(key, pool);
     }
     return pool;

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Sql } from './sql.ts';
-import { errorCode, isConnectionError } from './sqlstates.ts';
+import { errorCode, isConnectionError, sqlStates } from './sqlstates.ts';
 
 /** How far a text of several statements got. */
 export interface ScriptResult {
@@ -27,11 +27,18 @@ export interface ConnectOptions {
   readonly cut?: AbortSignal;
 }
 
+/** What we need of node-postgres' own connection. */
+interface Connection {
+  readonly stream: { destroy(): void };
+  once(event: 'end', listener: () => void): void;
+}
+
 /** One connection to one database. Statements sent together travel in one round trip (pg's pipeline mode). */
 export class Session {
   readonly #client: pg.Client;
   readonly #config: pg.ClientConfig;
   #isBroken = false;
+  #isLost = false;
   /** Tenants this session has served: a backend that has touched many tables is renewed. */
   tenantsServed = 0;
   /** What the session was last made ready for, by who made it so; null: it must be made ready again. */
@@ -54,12 +61,15 @@ export class Session {
     options.cut?.throwIfAborted();
     const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig);
     const session = new Session(client, config);
-    const { connection } = client as unknown as { connection: { stream: { destroy(): void } } };
+    const { connection } = client as unknown as { connection: Connection };
+    connection.once('end', () => {
+      session.#isLost = true;
+    });
     const cut = () => connection.stream.destroy();
     options.cut?.addEventListener('abort', cut);
     client.on('end', () => options.cut?.removeEventListener('abort', cut));
     options.guard?.(connection);
-    await client.connect();
+    await session.#run(client.connect());
     return session;
   }
 
@@ -93,8 +103,7 @@ export class Session {
     return new Promise((resolve) => {
       const query: ScriptQuery = new ScriptQuery({ text } as never);
       const finish = (error: unknown) => {
-        this.#noteLoss(error);
-        resolve({ completed: query.completed, error: error ?? null });
+        resolve({ completed: query.completed, error: error == null ? null : this.#note(error) });
       };
       (query as unknown as { callback: (error: unknown) => void }).callback = finish;
       this.#client.query(query as never);
@@ -146,13 +155,15 @@ export class Session {
     try {
       return await result;
     } catch (error) {
-      this.#noteLoss(error);
-      throw error;
+      throw this.#note(error);
     }
   }
 
-  #noteLoss(error: unknown): void {
-    if (error === null || error === undefined) return;
+  /** Sees each error on its way out. node-postgres gives no code to what a lost connection does to its queries. */
+  #note(error: unknown): unknown {
     if (isConnectionError(error) || errorCode(error) === null) this.#isBroken = true;
+    if (!this.#isLost || errorCode(error) !== null) return error;
+    const lost = new Error('the connection to the server was lost', { cause: error });
+    return Object.assign(lost, { code: sqlStates.connectionFailure });
   }
 }

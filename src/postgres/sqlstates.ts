@@ -1,5 +1,6 @@
 /** Names for the SQLSTATEs that tenantctl acts on. Nothing is recognised by message text. */
 export const sqlStates = {
+  connectionFailure: '08006',
   invalidCatalogName: '3D000',
   invalidSchemaName: '3F000',
   undefinedTable: '42P01',

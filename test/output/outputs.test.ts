@@ -116,7 +116,10 @@ describe('openOutputs', () => {
     await (await openOutputs(given)).fail(error, { durationMs: 7 });
     expect(given.stdout.text).toBe('');
     const expected = { exitCode: 5, durationMs: 7, error: { message: 'no', details: [], hint: 'ask again' } };
-    expect(JSON.parse(await readFile(join(folder, 'report.json'), 'utf8'))).toMatchObject({ ...expected, outcomes: [] });
+    expect(JSON.parse(await readFile(join(folder, 'report.json'), 'utf8'))).toMatchObject({
+      ...expected,
+      outcomes: [],
+    });
     const lines = (await readFile(join(folder, 'report.ndjson'), 'utf8')).trimEnd().split('\n');
     expect(JSON.parse(lines.at(-1)!)).toMatchObject({ type: 'summary', ...expected });
   });

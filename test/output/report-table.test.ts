@@ -3,9 +3,10 @@ import { countOutcomes, type Outcome } from '../../src/fleet/outcome.ts';
 import { exitCodeOf } from '../../src/output/exit-code.ts';
 import { type TableOptions, tableReport } from '../../src/output/report-table.ts';
 import type { CommandView, Result } from '../../src/output/result.ts';
-import { makeRetryCommand, shellQuote } from '../../src/output/retry-command.ts';
+import { makeRetryCommand } from '../../src/output/retry-command.ts';
 import { noStyle } from '../../src/output/style.ts';
 import { displayWidth } from '../../src/output/text.ts';
+import { shellQuote } from '../../src/words.ts';
 import { done, failed, interrupted, readAll, relationExists, skipped, view } from './samples.ts';
 
 const silent: CommandView = { columns: ['tenant'], row: () => null };

@@ -7,10 +7,9 @@ import {
   formatBytes,
   formatDuration,
   formatRate,
-  listNames,
   padText,
-  plural,
 } from '../../src/output/text.ts';
+import { listNames, plural } from '../../src/words.ts';
 
 describe('text', () => {
   it('counts', () => {

@@ -53,6 +53,8 @@ export interface FleetReport {
   readonly sources?: readonly { readonly server: string; readonly error: Failure; readonly skipped?: boolean }[];
   readonly shared?: readonly Omit<ReportedOutcome, 'tenant'>[];
   readonly histogram?: unknown;
+  /** Of a command that was refused as a whole. */
+  readonly error?: { readonly message: string; readonly details: readonly string[]; readonly hint?: string };
   /** The outcome of one tenant; fails when it has none. */
   readonly of: (tenant: string) => ReportedOutcome;
   /** `01 done, 02 failed`. */

@@ -58,6 +58,7 @@ function databaseProblem(database: string): string | null {
 
 function schemaProblem(schema: string): string | null {
   if (isReservedSchema(schema)) return `${quoted(schema)} is reserved and never a tenant`;
+  if (schema === '$user') return '"$user" means the role in a search_path, even in quotes: rename the schema';
   return identifierProblem(schema);
 }
 
