@@ -26,7 +26,7 @@ export const limitFlags: readonly Flag[] = [
   limiting('--concurrency <n>', 'tenants (or batches) in work at once, in the whole fleet'),
   limiting('--per-server <n>', 'connections to one server'),
   limiting('--per-database <n>', 'connections to one database'),
-  limiting('--timeout <duration>', 'give up a tenant after this long (15min)'),
+  limiting('--timeout <duration>', 'give up a tenant after this long, like 15min (default: never)'),
 ];
 
 /** For commands that change tenants. */

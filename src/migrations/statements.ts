@@ -42,31 +42,9 @@ function split(section: SqlSection, parse: (text: string) => unknown): readonly 
   const unitsBefore = (byte: number) => (isAscii ? byte : bytes.subarray(0, byte).toString().length);
   return parsed.map(({ stmt = {}, stmt_location: start = 0, stmt_len: length }) => {
     const end = length === undefined || length === 0 ? bytes.length : start + length;
-    const raw = bytes.subarray(start, end).toString();
-    const skipped = leadingSpace(raw);
+    // It begins at the statement's first word: white space and comments before it are left out.
+    const text = bytes.subarray(start, end).toString().trimEnd();
     const [type = '', node = {}] = Object.entries(stmt)[0] ?? [];
-    return { offset: section.offset + unitsBefore(start) + skipped, text: raw.slice(skipped).trimEnd(), type, node };
+    return { offset: section.offset + unitsBefore(start), text, type, node };
   });
-}
-
-/** White space and comments stand before a statement in the parser's eyes; a person looks for its first word. */
-function leadingSpace(text: string): number {
-  let at = 0;
-  for (;;) {
-    const rest = text.slice(at);
-    const skipped = /^(?:\s+|--[^\n]*(?:\n|$))/.exec(rest)?.[0].length ?? blockComment(rest);
-    if (skipped === 0) return at;
-    at += skipped;
-  }
-}
-
-/** Length of a block comment at the beginning; PostgreSQL lets them nest. */
-function blockComment(text: string): number {
-  if (!text.startsWith('/*')) return 0;
-  let depth = 0;
-  for (const match of text.matchAll(/\/\*|\*\//g)) {
-    depth += match[0] === '/*' ? 1 : -1;
-    if (depth === 0) return match.index + 2;
-  }
-  return text.length;
 }

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { eventually, makeBarrier, passBarrier, patientTimeouts } from '../support/barrier.ts';
+import { createFleet, numbered, readReport } from '../support/fleet.ts';
+import { tableMigration, threeTables } from '../support/migrations.ts';
+import { spawnCli } from '../support/spawn-cli.ts';
+
+test('two runs at once on one fleet: every tenant is migrated exactly once, and both end well', async () => {
+  const fleet = await createFleet({ schemas: 24, databases: 2, migrations: threeTables });
+  const runs = [1, 2].map(() => spawnCli('migrate --all --concurrency 4 --json', fleet.folder).ended);
+  const [one, two] = (await Promise.all(runs)).map((result) => readReport({ ...result, questions: [] }));
+  expect([one?.exitCode, two?.exitCode]).toEqual([0, 0]);
+  expect(one?.run).not.toBe(two?.run);
+  for (const { tenant, value } of one?.outcomes ?? []) {
+    const applied = [value?.applied, two?.of(tenant).value?.applied];
+    expect(applied.toSorted(byLength), tenant).toEqual([[], ['0001_one', '0002_two', '0003_three']]);
+  }
+  for (const schema of numbered('tenant_t', 24)) expect(await fleet.history(schema)).toHaveLength(3);
+});
+
+test('the one that comes second plans anew under the lock', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: { '0001_one.sql': tableMigration('one'), '0002_long.sql': `${passBarrier};` },
+    inventory: { timeouts: patientTimeouts },
+  });
+  const barrier = await makeBarrier(fleet.db);
+  await barrier.close('tenant_t01');
+  const first = fleet.start('migrate --all --json');
+  await barrier.waiting(1);
+  const second = fleet.start('migrate --all --json');
+  await eventually('both stand at the tenant', async () => {
+    const rows = await fleet.db.query(`select from pg_stat_activity
+      where datname = current_database() and application_name like 'tenantctl/%/t01'`);
+    return rows.length === 2 ? rows : null;
+  });
+  await fleet.write('0003_three.sql', tableMigration('three'));
+  await barrier.open('tenant_t01');
+  expect(readReport(await first.ended).of('t01').value?.applied).toEqual(['0001_one', '0002_long']);
+  const report = readReport(await second.ended);
+  expect(report.exitCode).toBe(0);
+  // It had read the folder before the third file came.
+  expect(report.of('t01').value).toEqual({ from: '0002_long', to: '0002_long', applied: [] });
+});
+
+test('tenants of one database never wait for each other, and a done one is let go of at once', async () => {
+  const fleet = await createFleet({
+    schemas: 3,
+    migrations: { '0001_long.sql': `${passBarrier};`, '0002_one.sql': tableMigration('one') },
+    inventory: { timeouts: patientTimeouts },
+  });
+  const barrier = await makeBarrier(fleet.db);
+  await barrier.close('tenant_t01');
+  const first = fleet.start('migrate -t t01 t02 --json');
+  await barrier.waiting(1);
+  // Not even for an instant: with no patience at all, a lock that is held fails the tenant.
+  const other = await fleet.json('migrate -t t03 --lock-wait 0s');
+  expect(other.of('t03')).toMatchObject({ status: 'done' });
+  // The first run has done t02 and goes on with t01: nobody must wait for t02.
+  await eventually('t02 is done', async () => ((await fleet.history('tenant_t02')) === null ? null : true));
+  await fleet.write('0003_two.sql', tableMigration('two'));
+  const again = await fleet.json('migrate -t t02 --lock-wait 100ms');
+  expect(again.of('t02')).toMatchObject({ status: 'done', value: { applied: ['0003_two'] } });
+  const held = await fleet.json('migrate -t t01 --lock-wait 0s');
+  expect(held.of('t01')).toMatchObject({ status: 'failed', error: { code: 'locked' } });
+  await barrier.open('tenant_t01');
+  expect((await first.ended).exitCode).toBe(0);
+});
+
+function byLength(a: unknown, b: unknown): number {
+  return ((a as unknown[]) ?? []).length - ((b as unknown[]) ?? []).length;
+}

@@ -1,0 +1,153 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createFleet } from '../support/fleet.ts';
+import { tableMigration } from '../support/migrations.ts';
+
+test('all that a migration in JavaScript or TypeScript may be, among SQL ones, for each tenant', async () => {
+  const fleet = await createFleet({
+    schemas: 2,
+    databases: 1,
+    migrations: {
+      '0001_builder.js': `exports.shorthands = { key: { type: 'integer', primaryKey: true } };
+exports.up = (pgm) => { pgm.createTable('builder', { id: 'key', name: { type: 'text', notNull: true } }); };`,
+      '0002_sql.sql':
+        'CREATE TABLE plain (id int REFERENCES builder);\nINSERT INTO builder VALUES (1, current_schema());',
+      // Shorthands add up from file to file, and the query sees what ran before.
+      '0003_async.mjs': `export const up = async (pgm) => {
+  const [{ name }] = await pgm.db.select('SELECT name FROM builder WHERE id = $1', [1]);
+  await pgm.db.query({ text: 'INSERT INTO builder VALUES ($1, $2)', values: [2, name + '!'] });
+  pgm.createTable('later', { id: 'key' });
+};
+export const down = false;`,
+      '0004_callback.cjs': `exports.down = (pgm) => pgm.dropTable('called');
+exports.up = (pgm, done) => { setTimeout(() => { pgm.sql("CREATE TABLE called (x text DEFAULT '{a}')"); done(); }, 1); };`,
+      '0005_typed.ts': `import type { MigrationBuilder } from 'node-pg-migrate';
+enum Color { Red = 'red' }
+export async function up(pgm: MigrationBuilder): Promise<void> { pgm.createType('color', [Color.Red]); }
+export async function down(pgm: MigrationBuilder): Promise<void> { pgm.dropType('color'); }`,
+    },
+  });
+  const report = await fleet.json('migrate --all');
+  expect(report.outcomes.map(({ error }) => error)).toEqual([undefined, undefined, undefined]);
+  expect(await fleet.tables()).toEqual(
+    ['tenant_t01', 'tenant_t02'].flatMap((schema) =>
+      ['builder', 'called', 'later', 'plain'].map((t) => `${schema}.${t}`),
+    ),
+  );
+  expect(await fleet.db.query('select name from tenant_t02.builder order by id')).toEqual([
+    { name: 'tenant_t02' },
+    { name: 'tenant_t02!' },
+  ]);
+
+  // A written down, then `down = false`.
+  expect((await fleet.json('migrate down -t t01 --yes')).of('t01').value).toMatchObject({ reverted: ['0005_typed'] });
+  const stuck = await fleet.json('migrate down -t t01 --count 2 --yes');
+  expect(stuck.of('t01')).toMatchObject({ status: 'failed' });
+  expect(await fleet.history('tenant_t01')).toHaveLength(4);
+});
+
+test('a missing down is the reverse of up', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: {
+      '0001_a.js': `exports.up = (pgm) => { pgm.createTable('a', { id: 'id' }); pgm.createIndex('a', 'id'); };`,
+    },
+  });
+  await fleet.run('migrate --all');
+  expect(await fleet.tables()).toEqual(['tenant_t01.a']);
+  expect((await fleet.json('migrate down --all --yes')).exitCode).toBe(0);
+  expect(await fleet.tables()).toEqual([]);
+});
+
+test('a file is loaded once a run, however many tenants there are', async () => {
+  const fleet = await createFleet({ schemas: 8 });
+  const log = join(fleet.folder, 'loaded');
+  await fleet.write(
+    '0001_a.js',
+    `require('fs').appendFileSync(${JSON.stringify(log)}, 'loaded ');
+exports.up = (pgm) => { require('fs').appendFileSync(${JSON.stringify(log)}, 'up '); pgm.sql('CREATE TABLE a (id int)'); };`,
+  );
+  expect((await fleet.json('migrate --all --concurrency 1')).exitCode).toBe(0);
+  expect(await readFile(log, 'utf8')).toBe(`loaded ${'up '.repeat(8)}`);
+});
+
+test('it is not loaded at all when it has nothing to do', async () => {
+  const fleet = await createFleet({ schemas: 1, migrations: { '0001_a.js': 'exports.up = () => {};' } });
+  await fleet.run('migrate --all --fake');
+  await fleet.write('0002_b.sql', 'SELECT 1;');
+  expect((await fleet.json('migrate --all')).of('t01').value).toMatchObject({ applied: ['0002_b'] });
+});
+
+test.each([
+  ['throws', 'exports.up = () => { throw new Error("no luck"); };', { message: 'no luck' }],
+  ['rejects', 'exports.up = async () => { throw new Error("no luck"); };', { message: 'no luck' }],
+  ['throws something odd', 'exports.up = () => { throw "no luck"; };', { message: 'no luck' }],
+  [
+    'sends wrong SQL',
+    'exports.up = (pgm) => { pgm.sql("CREATE TABLE b (x int)"); pgm.sql("DROP TABLE nothing"); };',
+    { sqlState: '42P01' },
+  ],
+  ['queries wrongly', 'exports.up = async (pgm) => { await pgm.db.query("SELECT nothing"); };', { sqlState: '42703' }],
+  [
+    'has no up',
+    'exports.down = () => {};',
+    { message: expect.stringContaining('does not export a function named up') },
+  ],
+  ['forbids up', 'exports.up = false;', { message: expect.stringContaining('forbids going up') }],
+])('one that %s fails its tenants, names the file and leaves nothing', async (_, text, error) => {
+  const fleet = await createFleet({
+    schemas: 2,
+    migrations: { '0001_a.sql': 'CREATE TABLE a (id int);', '0002_b.js': text },
+  });
+  const report = await fleet.json('migrate --all');
+  expect([report.exitCode, report.totals.failed]).toEqual([4, 2]);
+  expect(report.of('t01')).toMatchObject({ step: '0002_b', error: { ...error, file: 'migrations/0002_b.js' } });
+  expect(await fleet.tables()).toEqual([]);
+  // Errors in a migration are the tenant's, and not a lost connection: the session goes on being used.
+  expect((await fleet.json('migrate --all --count 1')).exitCode).toBe(0);
+});
+
+test('one that cannot be loaded refuses the run before a tenant is touched', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: { '0001_a.sql': 'CREATE TABLE a (id int);', '0002_b.js': 'exports.up = (;' },
+  });
+  const { exitCode, stdout, stderr } = await fleet.run('migrate --all');
+  expect([exitCode, stdout]).toEqual([5, '']);
+  expect(stderr).toContain('migrations/0002_b.js');
+  expect(await fleet.history('tenant_t01')).toBeNull();
+});
+
+test.each([
+  ['a callback that nobody calls', 'exports.up = (pgm, done) => { pgm.sql("CREATE TABLE b (x int)"); };'],
+  ['a promise that nobody keeps', 'exports.up = () => new Promise(() => {});'],
+])('%s is given up when its time is up, and rolled back', async (_, text) => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: { '0001_a.sql': 'CREATE TABLE a (id int);', '0002_b.js': text },
+  });
+  const report = await fleet.json('migrate --all --timeout 200ms');
+  expect(report.of('t01')).toMatchObject({ status: 'failed', step: '0002_b', error: { code: 'timeout' } });
+  expect(await fleet.tables()).toEqual([]);
+});
+
+test('pgm.noTransaction(): its statements run one by one, outside', async () => {
+  const fleet = await createFleet({
+    schemas: 2,
+    migrations: {
+      '0001_a.sql': 'CREATE TABLE a (id int);',
+      '0002_i.js': `exports.up = (pgm) => { pgm.noTransaction(); pgm.createIndex('a', 'id', { name: 'i', concurrently: true }); };
+exports.down = (pgm) => { pgm.noTransaction(); pgm.dropIndex('a', 'id', { name: 'i', concurrently: true }); };`,
+      '0003_b.sql': tableMigration('b'),
+    },
+  });
+  expect((await fleet.json('migrate --all')).outcomes.map(({ error }) => error)).toEqual([undefined, undefined]);
+  const indexes = () =>
+    fleet.db.query(
+      `select indexrelid::regclass::text as name from pg_index where indexrelid::regclass::text ~ 'tenant_t0.\\.i$' and indisvalid`,
+    );
+  expect(await indexes()).toHaveLength(2);
+  expect((await fleet.json('migrate down --all --count 2 --yes')).exitCode).toBe(0);
+  expect(await indexes()).toHaveLength(0);
+});

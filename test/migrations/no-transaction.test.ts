@@ -1,0 +1,123 @@
+import { expect, test } from 'vitest';
+import { createFleet, type TestFleet } from '../support/fleet.ts';
+import { tableMigration } from '../support/migrations.ts';
+
+const concurrently = `-- Up Migration
+-- tenantctl:no-transaction
+CREATE INDEX CONCURRENTLY i ON one (id);
+CREATE UNIQUE INDEX CONCURRENTLY u ON one (id);
+
+-- Down Migration
+DROP INDEX CONCURRENTLY u;
+DROP INDEX CONCURRENTLY i;
+`;
+
+test('CREATE INDEX CONCURRENTLY works up and down, for many tenants of one database at once', async () => {
+  const fleet = await createFleet({
+    schemas: 6,
+    databases: 1,
+    migrations: {
+      '0001_one.sql': tableMigration('one'),
+      '0002_i.sql': concurrently,
+      '0003_two.sql': tableMigration('two'),
+    },
+  });
+  const report = await fleet.json('migrate --all');
+  expect(report.outcomes.filter(({ error }) => error !== undefined)).toEqual([]);
+  expect(await indexes(fleet)).toHaveLength(12);
+  const plan = await fleet.run('migrate down --all --count 2 --dry-run');
+  expect(plan.stdout).toContain('  - migrations/0002_i.sql  (no transaction)\n');
+  expect((await fleet.json('migrate down --all --count 2 --yes')).exitCode).toBe(0);
+  expect(await indexes(fleet)).toEqual([]);
+  expect(await fleet.history('tenant_t06')).toEqual(['0001_one']);
+});
+
+test('what stays after a failure is told: migrations, statements, and an invalid index', async () => {
+  const fleet = await createFleet({
+    schemas: 2,
+    migrations: {
+      '0001_one.sql': tableMigration('one'),
+      '0002_i.sql': concurrently,
+      '0003_two.sql': tableMigration('two'),
+    },
+  });
+  await fleet.run('migrate -t t01 --to 0001');
+  await fleet.db.query('insert into tenant_t01.one values (1), (1)');
+  const report = await fleet.json('migrate --all');
+  expect([report.exitCode, report.summary]).toEqual([3, 't01 failed, t02 done']);
+  expect(report.of('t01')).toMatchObject({
+    step: '0002_i',
+    error: {
+      sqlState: '23505',
+      file: 'migrations/0002_i.sql',
+      line: 4,
+      column: 1,
+      detail: expect.stringMatching(
+        /already committed on this tenant: 1 of 2 statements of 0002_i; invalid indexes: u$/,
+      ),
+      hint: 'drop the invalid indexes, then run the same command again',
+    },
+  });
+  // What is not complete is not in the history.
+  expect(await fleet.history('tenant_t01')).toEqual(['0001_one']);
+  expect(await indexes(fleet)).toEqual(['tenant_t01.i', 'tenant_t02.i', 'tenant_t02.u']);
+
+  // What ran before it in the same run is committed, what comes after was not begun.
+  const fresh = await fleet.json('migrate down -t t02 --count 3 --yes');
+  expect(fresh.exitCode).toBe(0);
+  await fleet.write('0002_i.sql', '-- tenantctl:no-transaction\nSELECT 1;\nDROP TABLE nothing;');
+  const partly = await fleet.json('migrate -t t02');
+  expect(partly.of('t02').error?.detail).toBe(
+    'already committed on this tenant: 0001_one, 1 of 2 statements of 0002_i',
+  );
+  expect(await fleet.history('tenant_t02')).toEqual(['0001_one']);
+});
+
+test('the same command carries on where it was cut', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: {
+      '0001_one.sql': tableMigration('one'),
+      '0002_x.sql': '-- tenantctl:no-transaction\nCREATE TABLE IF NOT EXISTS x (id int);\nDROP TABLE missing;',
+      '0003_two.sql': tableMigration('two'),
+    },
+  });
+  expect((await fleet.json('migrate --all')).exitCode).toBe(4);
+  await fleet.db.query('create table tenant_t01.missing (id int)');
+  const report = await fleet.json('migrate --all');
+  expect(report.of('t01').value).toEqual({ from: '0001_one', to: '0003_two', applied: ['0002_x', '0003_two'] });
+});
+
+test.each([
+  ['-- tenantctl:no-transaction\nVACUUM one;'],
+  ['-- words\n\n  --tenantctl:no-transaction  \r\nVACUUM one;'],
+  ['VACUUM one;\n-- tenantctl:no-transaction'],
+])('the directive is found in %j', async (text) => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: { '0001_one.sql': tableMigration('one'), '0002_v.sql': text },
+  });
+  expect((await fleet.json('migrate --all')).of('t01').error).toBeUndefined();
+});
+
+test('each statement is one of its own, whatever stands between them', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: {
+      '0001_v.sql': `-- tenantctl:no-transaction
+CREATE TABLE "ü;🐘" (id int); /* ; */ VACUUM "ü;🐘"; -- last;
+DO $$ BEGIN PERFORM 1; END $$;; ; VACUUM "ü;🐘"
+-- the end`,
+    },
+  });
+  expect((await fleet.json('migrate --all')).of('t01').error).toBeUndefined();
+});
+
+/** Valid ones that the migrations made. */
+async function indexes({ db }: TestFleet): Promise<readonly string[]> {
+  const rows = await db.query<{ name: string }>(
+    `select indexrelid::regclass::text as name from pg_index
+      where indisvalid and indexrelid::regclass::text ~ '\\.(i|u)$' order by 1`,
+  );
+  return rows.map(({ name }) => name);
+}
