@@ -53,7 +53,7 @@ async function takeBack(
   const target = readTarget(folder, options.to, options.count);
   const surveyed = await surveyTenants(context, fleet, folder, fleet.tenants, 'as-sequence');
   const job = planJob(surveyed, 'down', (standing) => decideDown(standing, folder, target, options.fake));
-  if (options.dryRun) return describePlan(fleet, job, []);
+  if (options.dryRun) return describePlan(fleet, job, [], options.fake);
 
   const { environment } = fleet.inventory;
   const engine = await prepareEngine(job, options.fake);

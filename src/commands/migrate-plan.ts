@@ -20,7 +20,7 @@ export const migratePlan: Command<MigrationOptions, ChangeResult> = {
   run: (context, options) => {
     return withMigrations(context, { ...options, mode: 'read', writesNothing: true }, async (fleet, folder) => {
       const { tenants, shared } = await planUpJobs(context, fleet, folder, options);
-      return describePlan(fleet, tenants, shared);
+      return describePlan(fleet, tenants, shared, options.fake);
     });
   },
 };

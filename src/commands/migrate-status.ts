@@ -117,10 +117,9 @@ function noteOf({ ahead, edited, outOfOrder }: Status): string {
     .join('; ');
 }
 
-function warnings({ edited, outOfOrder, versions }: Histogram): string[] {
-  const pending = versions.filter((version) => version.pending > 0).reduce((sum, { tenants }) => sum + tenants, 0);
+function warnings({ behind, edited, outOfOrder }: Histogram): string[] {
   return [
-    ...(pending > 0 ? [`${pending} behind: see them with -v, bring them up with tenantctl migrate`] : []),
+    ...(behind > 0 ? [`${behind} behind: see them with -v, bring them up with tenantctl migrate`] : []),
     ...(edited > 0 ? [`${edited} ran migrations that were edited since`] : []),
     ...(outOfOrder > 0 ? [`${outOfOrder} lack a migration older than one they have`] : []),
   ];

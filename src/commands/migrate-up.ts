@@ -47,7 +47,7 @@ async function migrate(
 ): Promise<Result<ChangeResult>> {
   const { tenants, shared } = await planUpJobs(context, fleet, folder, options);
   const { environment } = fleet.inventory;
-  if (options.dryRun) return describePlan(fleet, tenants, shared);
+  if (options.dryRun) return describePlan(fleet, tenants, shared, options.fake);
 
   const settled = [...fleet.rejected, ...tenants.settled];
   for (const outcome of settled) context.emit({ type: 'settled', outcome });
@@ -77,7 +77,8 @@ export async function planUpJobs(
   const target = readTarget(folder, options.to, options.count);
   const [surveyed, surveyedShared] = [
     await surveyTenants(context, fleet, folder, fleet.tenants),
-    await surveyShared(context, fleet),
+    // Faking is for tenants: what they share has a folder and a history of its own, and is left as it stands.
+    options.fake ? [] : await surveyShared(context, fleet),
   ];
   const everything = { to: null, count: null };
   const tenants = planJob(surveyed, 'up', (standing) => decideUp(standing, folder, target, options.checkOrder));
@@ -130,8 +131,9 @@ export async function describePlan(
   fleet: Fleet,
   tenants: MigrationJob,
   shared: readonly MigrationJob[],
+  fake: boolean,
 ): Promise<Result<ChangeResult>> {
-  await Promise.all([tenants, ...shared].map((job) => prepareEngine(job, false)));
+  await Promise.all([tenants, ...shared].map((job) => prepareEngine(job, fake)));
   const planned = [...tenants.work].map(([tenant, { plan, survey }]): Outcome<ChangeResult> => {
     const pending = plan.migrations.map(({ name }) => name);
     return { tenant, status: 'done', durationMs: 0, value: { from: survey.standing.version, to: plan.to, pending } };

@@ -1,4 +1,5 @@
 import { type Failure, RefusedError } from '../errors.ts';
+import { plural } from '../words.ts';
 import type { ChangePlan } from './change-tenant.ts';
 import type { Migration, MigrationFolder } from './folder.ts';
 import type { Inspector } from './inspection.ts';
@@ -76,7 +77,7 @@ export function refuseEdited(standings: ReadonlyMap<Standing, number>): void {
   }
   if (tenants.size === 0) return;
   const details = [...tenants].map(
-    ([{ displayPath }, count]) => `${displayPath}: applied to ${count} tenants as it was`,
+    ([{ displayPath }, count]) => `${displayPath}: applied to ${plural(count, 'tenant')} as it was`,
   );
   throw new RefusedError('migrations were edited after they had been applied', {
     details,

@@ -5,6 +5,8 @@ import type { Standing } from './plan.ts';
 export interface Histogram {
   /** Newest version first. */
   readonly versions: readonly { readonly version: string; readonly tenants: number; readonly pending: number }[];
+  /** With migrations pending, wherever they stand. */
+  readonly behind: number;
   readonly ahead: number;
   readonly withoutHistory: number;
   readonly edited: number;
@@ -28,6 +30,7 @@ export function countStandings(standings: readonly Standing[], folder: Migration
   const position = (version: string) => folder.migrations.findIndex(({ name }) => name === version);
   return {
     versions: [...versions.values()].sort((a, b) => position(b.version) - position(a.version) || a.pending - b.pending),
+    behind: standings.filter(({ pending }) => pending.length > 0).length,
     ahead,
     withoutHistory,
     edited: standings.filter(({ edited }) => edited.length > 0).length,

@@ -9,7 +9,9 @@ const arrows: Readonly<Record<string, { readonly values: readonly string[]; read
   bin: { values: ['main'] },
   main: { values: ['commands', 'output', 'errors'], types: ['fleet', 'context'] },
   commands: { values: [...capabilities, 'postgres', 'fleet', 'errors', 'words'], types: ['output', 'context'] },
-  ...Object.fromEntries(capabilities.map((name) => [name, { values: ['postgres', 'errors'], types: ['fleet'] }])),
+  ...Object.fromEntries(
+    capabilities.map((name) => [name, { values: ['postgres', 'errors', 'words'], types: ['fleet'] }]),
+  ),
   output: { values: ['errors', 'words'], types: ['fleet', 'context'] },
   fleet: { values: ['errors'], types: ['context'] },
   postgres: { values: ['errors'] },

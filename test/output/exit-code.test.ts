@@ -26,7 +26,7 @@ const rows: readonly Row[] = [
   ['a source that could not be read', 3, { outcomes: [done('a')], sources: [source] }],
   ['a source that could not be read, and nothing else there', 3, { outcomes: [], sources: [source] }],
   ['a source beats a finding', 3, { outcomes: [found], sources: [source] }],
-  ['a source that was to be skipped', 0, { outcomes: [done('a')], sources: [{ ...source, skipped: true }] }],
+  ['a source that was to be skipped', 3, { outcomes: [done('a')], sources: [{ ...source, skipped: true }] }],
   ['all failed', 4, { outcomes: [failed('a'), failed('b')] }],
   ['none started', 4, { outcomes: [skipped('a')] }],
   ['failed and hibernated: none is done', 4, { outcomes: [failed('a'), skipped('b', 'hibernated')] }],
