@@ -40,16 +40,27 @@ export async function createMigration(
     .replaceAll(/[^\p{L}\p{N}]+/gu, '_')
     .replaceAll(/^_|_$/g, '');
   if (slug === '') throw new UsageError(`a migration needs a name with letters or digits, not ${JSON.stringify(name)}`);
-  await mkdir(folder, { recursive: true });
-  const file = path.join(folder, `${nextPrefix(await readdir(folder), now)}_${slug}.${language}`);
-  // Never over a file that is there.
+  try {
+    await mkdir(folder, { recursive: true });
+    const file = path.join(folder, `${nextPrefix(await readdir(folder), now)}_${slug}.${language}`);
+    await writeNew(file, templates[language]);
+    return file;
+  } catch (cause) {
+    throw new UsageError(`no migration can be written into ${folder}: ${(cause as NodeJS.ErrnoException).code}`, {
+      hint: 'check that it is a folder and that you may write there, or name another one with --folder',
+      cause,
+    });
+  }
+}
+
+/** Never over a file that is there. */
+async function writeNew(file: string, text: string): Promise<void> {
   const handle = await open(file, 'wx');
   try {
-    await handle.writeFile(templates[language]);
+    await handle.writeFile(text);
   } finally {
     await handle.close();
   }
-  return file;
 }
 
 function nextPrefix(names: readonly string[], now: Date): string {

@@ -27,6 +27,9 @@ export interface HistoryFingerprint {
   readonly hash: string;
 }
 
+/** Planning a statement takes more than its share of time when it grows further. */
+const tenantsPerStatement = 250;
+
 /** Do two tenants that ran the same migrations in another order have equal fingerprints, or not? */
 export type FingerprintKind = 'as-set' | 'as-sequence';
 
@@ -57,7 +60,7 @@ export async function findHistories(session: Session, schemas: readonly string[]
   return places;
 }
 
-/** Fingerprints of many histories in one statement; those without a table have none. */
+/** Fingerprints of many histories, a few statements for all; those without a table have none. */
 export async function readFingerprints(
   session: Session,
   tenants: readonly Tenant[],
@@ -67,11 +70,15 @@ export async function readFingerprints(
   const withHistory = tenants.filter((tenant) => places.get(tenantSchema(tenant))?.tableExists);
   if (withHistory.length === 0) return new Map();
   const selects = withHistory.map((tenant, index) => fingerprintSelect(tenant, index, places, kind));
-  const groups = await session.query<{ members: number[]; count: string; hash: string }>(
-    sql`SELECT pg_catalog.json_agg(n) AS members, count, hash FROM (${join(selects, ' UNION ALL ')}) f GROUP BY 2, 3`,
-  );
+  const answers: Promise<{ members: number[]; count: string; hash: string }[]>[] = [];
+  for (let start = 0; start < selects.length; start += tenantsPerStatement) {
+    const some = join(selects.slice(start, start + tenantsPerStatement), ' UNION ALL ');
+    answers.push(
+      session.query(sql`SELECT pg_catalog.json_agg(n) AS members, count, hash FROM (${some}) f GROUP BY 2, 3`),
+    );
+  }
   const fingerprints = new Map<Tenant, HistoryFingerprint>();
-  for (const { members, count, hash } of groups) {
+  for (const { members, count, hash } of (await Promise.all(answers)).flat()) {
     const fingerprint = { count: Number(count), hash };
     for (const n of members) fingerprints.set(withHistory[n]!, fingerprint);
   }
