@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { compareMigrationFileNames } from 'node-pg-migrate/utils/comparators';
@@ -32,7 +32,10 @@ const longestName = 255;
 
 /** Reads a node-pg-migrate folder. Other files in it (a README) are left alone. */
 export function readFolder(folder: string, cwd: string): MigrationFolder {
-  const migrations = sortNames(listFiles(folder, cwd), folder, cwd).map((file) => readMigration(folder, file, cwd));
+  const shownFolder = display(folder, cwd);
+  const migrations = sortNames(listFiles(folder, cwd), folder, cwd).map((file) =>
+    readMigration(folder, file, shownFolder),
+  );
   const byName = new Map<string, Migration>();
   for (const migration of migrations) {
     const twin = byName.get(migration.name);
@@ -70,13 +73,13 @@ function sortNames(names: readonly string[], folder: string, cwd: string): strin
   return names.toSorted((a, b) => compareMigrationFileNames(a, b));
 }
 
-function readMigration(folder: string, file: string, cwd: string): Migration {
+function readMigration(folder: string, file: string, shownFolder: string): Migration {
   const fullPath = path.join(folder, file);
-  const displayPath = display(fullPath, cwd);
+  const displayPath = shownFolder === '' ? file : `${shownFolder}${path.sep}${file}`;
   const name = path.basename(file, path.extname(file));
   if (name.length > longestName) throw new UsageError(`${displayPath}: the name is longer than ${longestName}`);
   const text = readFileSync(fullPath, 'utf8').replace(/^\uFEFF/, '');
-  const checksum = createHash('sha256').update(text.replaceAll('\r\n', '\n')).digest('hex');
+  const checksum = hash('sha256', text.replaceAll('\r\n', '\n'));
   const base = { name, path: fullPath, displayPath, checksum, text };
   return path.extname(file).toLowerCase() === '.sql' ? new SqlMigration(base) : { ...base, kind: 'js' };
 }
