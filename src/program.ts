@@ -25,7 +25,9 @@ export async function runProgram(argv: readonly string[], world: World): Promise
     return await runCommand(typed.command, typed.raw, typed.args, world);
   } catch (error) {
     const style = makeStyle('auto', world.env, world.stderr);
-    world.stderr.write(errorText(error, { style, debug: argv.includes('--debug') }));
+    world.stderr.write(
+      errorText(error, { style, debug: argv.includes('--debug') || isSet(world.env.TENANTCTL_DEBUG) }),
+    );
     return exitCodeOfError(error);
   }
 }
@@ -128,9 +130,14 @@ function withEnvironment(own: Commander, command: Command, env: World['env']): R
     const text = env[`TENANTCTL_${option.long?.slice(2).replaceAll('-', '_').toUpperCase()}`];
     if (raw[key] !== undefined || text === undefined || text === '') continue;
     if (option.required || option.optional) raw[key] = repeatable.has(key) ? text.split(' ') : text;
-    else raw[key] = !['0', 'false', 'no'].includes(text.toLowerCase());
+    else raw[key] = isSet(text);
   }
   return raw;
+}
+
+/** How a variable says yes to a switch. */
+function isSet(text: string | undefined): boolean {
+  return text !== undefined && text !== '' && !['0', 'false', 'no'].includes(text.toLowerCase());
 }
 
 function unknownCommand(argv: readonly string[]): UsageError {

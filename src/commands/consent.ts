@@ -3,22 +3,24 @@ import { RefusedError } from '../errors.ts';
 
 /**
  * Asks once for the whole fleet: a person types the environment's name. Without a terminal only `--yes` will do.
- * `lines` is what would be done; it goes to stderr before the question.
+ * `lines` is what would be done; it goes to stderr before the question. `risk` says why a person is asked.
  */
 export async function askConsent(
   context: Context,
   environment: string,
-  lines: readonly string[],
+  { lines, risk }: { readonly lines: readonly string[]; readonly risk: string },
   isGiven: boolean,
 ): Promise<void> {
   if (isGiven) return;
   if (context.prompt === null) {
-    throw new RefusedError('this can lose data and was not confirmed', {
+    throw new RefusedError(`${risk} and was not confirmed`, {
       details: lines,
       hint: 'look at it with --dry-run, then confirm with --yes',
     });
   }
   for (const line of lines) context.stderr.write(`${line}\n`);
-  const answer = await context.prompt(`This can lose data. Type the environment's name (${environment}) to go on: `);
+  const answer = await context.prompt(
+    `${risk[0]?.toUpperCase()}${risk.slice(1)}. Type the environment's name (${environment}) to go on: `,
+  );
   if (answer.trim() !== environment) throw new RefusedError('not confirmed, nothing was changed');
 }

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Context, OutputStream } from '../context.ts';
 import { breakOneTenant, createSampleFleet, repairTenant, unluckyTenant } from '../demo/sample-fleet.ts';
-import { UsageError } from '../errors.ts';
+import { StoppedError, UsageError } from '../errors.ts';
 import { describeInstallation, findPostgres } from '../postgres/local/binaries.ts';
 import { startCluster } from '../postgres/local/cluster.ts';
 import { Session } from '../postgres/session.ts';
 import { type Command, textView } from './command.ts';
+import { readSwitch, readTexts } from './read-options.ts';
 
 /** `tenantctl demo`: the main job on a fleet that lives for half a minute. */
 export const demo: Command<null, never> = {
@@ -17,7 +18,12 @@ export const demo: Command<null, never> = {
   examples: [['tenantctl demo', 'takes some ten seconds, needs PostgreSQL binaries and leaves nothing behind']],
   flags: [],
   view: textView,
-  options: () => null,
+  options: (raw) => {
+    if (readSwitch(raw, 'json') || readTexts(raw, 'output').length > 0) {
+      throw new UsageError('the demo is a story for people: it has no other format');
+    }
+    return null;
+  },
   run: async (context) => {
     await runDemo(context);
     return { outcomes: [], text: ['', 'That was the demo. The temporary PostgreSQL and its files are gone.'] };
@@ -83,7 +89,7 @@ async function runSelf(
   expected: number,
   say: (text: string) => void,
 ): Promise<void> {
-  context.interrupts.stop.throwIfAborted();
+  stopWhenAsked(context);
   say(`\n$ tenantctl ${words.join(' ')}`);
   const [program = '', ...first] = context.self;
   const child = spawn(program, [...first, ...words], {
@@ -97,8 +103,13 @@ async function runSelf(
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? 1));
   });
-  context.interrupts.stop.throwIfAborted();
+  stopWhenAsked(context);
   if (exitCode !== expected) throw new Error(`tenantctl ${words.join(' ')} ended with ${exitCode}, not ${expected}`);
+}
+
+/** Between two commands: the one that ran has told of itself. */
+function stopWhenAsked(context: Context): void {
+  if (context.interrupts.stop.aborted) throw new StoppedError('the demo was stopped, its PostgreSQL is gone');
 }
 
 /** On a terminal the child draws its live display itself. */

@@ -60,7 +60,8 @@ async function takeBack(
   const settled = [...fleet.rejected, ...job.settled];
   let done: readonly Outcome<ChangeResult>[] = [];
   if (job.work.size > 0) {
-    await askConsent(context, environment, describeJobs(environment, job, []).slice(1), options.yes);
+    const lines = describeJobs(environment, job, []).slice(1);
+    await askConsent(context, environment, { lines, risk: 'this can lose data' }, options.yes);
     const { to, count, fake } = options;
     done = await recordRun(
       context,

@@ -13,7 +13,7 @@ import { countTenants } from './migration-view.ts';
 import { type Fleet, mergeOutcomes } from './open-fleet.ts';
 import { readSwitch } from './read-options.ts';
 import { recordRun } from './record-run.ts';
-import { surveyTenants, withMigrations } from './survey-fleet.ts';
+import { sharedEntries, surveyShared, surveyTenants, withMigrations } from './survey-fleet.ts';
 
 interface RepairOptions extends MigrationOptions {
   readonly yes: boolean;
@@ -50,10 +50,14 @@ async function repair(
   options: RepairOptions,
 ): Promise<Result<RepairResult>> {
   const { environment } = fleet.inventory;
-  const { outcomes } = await surveyTenants(context, fleet, folder, fleet.tenants);
+  const surveyed = [
+    await surveyTenants(context, fleet, folder, fleet.tenants),
+    ...(await surveyShared(context, fleet)),
+  ];
+  const shared = surveyed.slice(1).flatMap(({ tenants }) => tenants);
   const edited = new Map<Tenant, readonly Migration[]>();
   const settled: Outcome<RepairResult>[] = [...fleet.rejected];
-  for (const outcome of outcomes) {
+  for (const outcome of surveyed.flatMap(({ outcomes }) => outcomes)) {
     if (outcome.status !== 'done') settled.push(outcome);
     else if (outcome.value.standing.edited.length === 0) settled.push({ ...outcome, value: { repaired: [] } });
     else edited.set(outcome.tenant, outcome.value.standing.edited);
@@ -67,14 +71,16 @@ async function repair(
       return { tenant, status: 'done', value: { repaired }, durationMs: 0 };
     });
     const all = mergeOutcomes<RepairResult>(fleet.selected, settled, planned);
-    return { ...answer, outcomes: all, run: null, extra: { dryRun: options.dryRun } };
+    const entries = sharedEntries(shared, [...settled, ...planned]);
+    return { ...answer, outcomes: all, run: null, extra: { dryRun: options.dryRun, ...entries } };
   }
-  await askConsent(context, environment, lines, options.yes);
+  await askConsent(context, environment, { lines, risk: 'this accepts edits of applied files' }, options.yes);
   const run = { phase: 'repairing', tenants: [...edited.keys()], change: repairer(edited) };
   const done = await recordRun(context, fleet, 'migrate repair', {}, settled, (recorded) =>
     changeTenants(recorded, fleet, run, options),
   );
-  return { ...answer, outcomes: mergeOutcomes<RepairResult>(fleet.selected, settled, done), run: fleet.run };
+  const outcomes = mergeOutcomes<RepairResult>(fleet.selected, settled, done);
+  return { ...answer, outcomes, run: fleet.run, extra: sharedEntries(shared, [...settled, ...done]) };
 }
 
 function repairer(edited: ReadonlyMap<Tenant, readonly Migration[]>) {

@@ -3,13 +3,14 @@ import type { Outcome } from '../fleet/outcome.ts';
 import type { MigrationFolder } from '../migrations/folder.ts';
 import { countStandings, describeHistogram, type Histogram } from '../migrations/histogram.ts';
 import type { Standing } from '../migrations/plan.ts';
+import type { Survey } from '../migrations/survey.ts';
 import type { Result } from '../output/result.ts';
 import type { Command, Flag, RawOptions } from './command.ts';
 import { limitFlags, selectionFlags } from './flags.ts';
 import { type FleetOptions, readFleetOptions } from './fleet-options.ts';
 import { type Fleet, mergeOutcomes } from './open-fleet.ts';
 import { readSwitch } from './read-options.ts';
-import { type Surveyed, surveyShared, surveyTenants, withMigrations } from './survey-fleet.ts';
+import { type Surveyed, sharedEntries, surveyShared, surveyTenants, withMigrations } from './survey-fleet.ts';
 
 interface StatusOptions extends FleetOptions {
   readonly check: boolean;
@@ -61,18 +62,19 @@ async function status(
   { check }: StatusOptions,
 ): Promise<Result<Status>> {
   const surveyed = await surveyTenants(context, fleet, folder, fleet.tenants);
-  const shared = await surveyShared(context, fleet);
+  const surveyedShared = await surveyShared(context, fleet);
   const known = new Map<Standing, Status>();
-  const outcomes = surveyed.outcomes.map((outcome): Outcome<Status> => {
+  const toStatus = (outcome: Outcome<Survey>): Outcome<Status> => {
     if (outcome.status !== 'done') return outcome;
     const { standing } = outcome.value;
     const value = known.get(standing) ?? statusOf(standing);
     known.set(standing, value);
     return { ...outcome, value, ...(check ? { finding: isBehind(value) } : {}) };
-  });
+  };
+  const outcomes = surveyed.outcomes.map(toStatus);
+  const shared = surveyedShared.flatMap((each) => each.outcomes.map(toStatus));
   for (const outcome of [...fleet.rejected, ...outcomes]) context.emit({ type: 'settled', outcome });
   const histogram = histogramOf(surveyed);
-  const sharedLines = shared.flatMap((each) => each.outcomes.map(describeShared));
   return {
     outcomes: mergeOutcomes<Status>(fleet.selected, fleet.rejected, outcomes),
     run: null,
@@ -81,9 +83,16 @@ async function status(
     text: [
       `environment ${fleet.inventory.environment}: ${describeHistogram(histogram)}`,
       ...warnings(histogram),
-      ...sharedLines,
+      ...shared.map(describeShared),
     ],
-    extra: { histogram },
+    findings: shared.filter((outcome) => outcome.status === 'done' && outcome.finding === true).length,
+    extra: {
+      histogram,
+      ...sharedEntries(
+        shared.map(({ tenant }) => tenant),
+        shared,
+      ),
+    },
   };
 }
 
@@ -121,13 +130,13 @@ function warnings({ behind, edited, outOfOrder }: Histogram): string[] {
   return [
     ...(behind > 0 ? [`${behind} behind: see them with -v, bring them up with tenantctl migrate`] : []),
     ...(edited > 0 ? [`${edited} ran migrations that were edited since`] : []),
-    ...(outOfOrder > 0 ? [`${outOfOrder} lack a migration older than one they have`] : []),
+    ...(outOfOrder > 0 ? [`${outOfOrder} without a migration that is older than one applied`] : []),
   ];
 }
 
-function describeShared({ tenant, ...outcome }: Surveyed['outcomes'][number]): string {
+function describeShared({ tenant, ...outcome }: Outcome<Status>): string {
   const place = `shared schema ${tenant.schema} in ${tenant.server}/${tenant.database}`;
   if (outcome.status !== 'done') return `${place}: ${outcome.status}`;
-  const { version, pending } = outcome.value.standing;
+  const { version, pending } = outcome.value;
   return `${place}: at ${version ?? 'no history'}${pending.length > 0 ? `, ${pending.length} pending` : ''}`;
 }

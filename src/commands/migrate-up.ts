@@ -14,7 +14,7 @@ import { changeView, describeChange } from './migration-view.ts';
 import { type Fleet, mergeOutcomes } from './open-fleet.ts';
 import { describeJobs } from './plan-text.ts';
 import { recordRun } from './record-run.ts';
-import { surveyShared, surveyTenants, withMigrations } from './survey-fleet.ts';
+import { sharedEntries, surveyShared, surveyTenants, withMigrations } from './survey-fleet.ts';
 
 /** `tenantctl migrate`: brings tenants to the newest migration, or to the one that `--to` names. */
 export const migrateUp: Command<MigrationOptions, ChangeResult> = {
@@ -63,7 +63,10 @@ async function migrate(
     environment,
     sources: fleet.sources,
     text: describeChange(environment, tenants, done, sharedOutcomes),
-    ...(sharedOutcomes.length === 0 ? {} : { extra: { shared: sharedOutcomes.map(sharedEntry) } }),
+    extra: sharedEntries(
+      sharedOutcomes.map(({ tenant }) => tenant),
+      sharedOutcomes,
+    ),
   };
 }
 
@@ -157,9 +160,4 @@ function manifestOptions(options: MigrationOptions, { folder, work }: MigrationJ
 
 function withoutCanary(options: MigrationOptions): MigrationOptions {
   return { ...options, canary: null };
-}
-
-function sharedEntry(outcome: Outcome<ChangeResult>) {
-  const { tenant, ...rest } = outcome;
-  return { server: tenant.server, database: tenant.database, schema: tenant.schema, ...rest };
 }

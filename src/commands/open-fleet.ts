@@ -133,9 +133,11 @@ async function findTenants(access: FleetAccess): Promise<Pick<Fleet, 'tenants' |
     tenants: workable.filter((tenant) => !isOut(tenant)),
     rejected: [...rejectFailed(selected, failures), ...rejectSkipped(workable.filter(isOut))],
     selected,
-    sources: [...unread, ...unreachable].map((source) =>
-      options.skipUnreachable ? { ...source, skipped: true } : source,
-    ),
+    // A server that is down is told once, whoever met it first.
+    sources: [
+      ...unread.filter(({ server }) => !unreachable.some((down) => down.server === server)),
+      ...unreachable,
+    ].map((source) => (options.skipUnreachable ? { ...source, skipped: true } : source)),
   };
 }
 

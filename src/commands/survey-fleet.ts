@@ -94,6 +94,18 @@ export async function surveyShared(context: Context, fleet: Fleet): Promise<read
   );
 }
 
+/** The `shared` key of a json report: what became of the shared schemas among these outcomes; no key without any. */
+export function sharedEntries(
+  shared: readonly Tenant[],
+  outcomes: readonly Outcome[],
+): { readonly shared?: readonly Record<string, unknown>[] } {
+  const known = new Set(shared);
+  const entries = outcomes.flatMap(({ tenant: { server, database, schema }, ...rest }, index) =>
+    known.has(outcomes[index]!.tenant) ? [{ server, database, schema, ...rest }] : [],
+  );
+  return entries.length === 0 ? {} : { shared: entries };
+}
+
 /** A shared schema stands in for a tenant: it is locked, surveyed and migrated in the same way. */
 function sharedTenant({ server, database, schema }: Inventory['shared'][number]): Tenant {
   return {

@@ -32,10 +32,9 @@ const longestName = 255;
 
 /** Reads a node-pg-migrate folder. Other files in it (a README) are left alone. */
 export function readFolder(folder: string, cwd: string): MigrationFolder {
-  const shownFolder = display(folder, cwd);
-  const migrations = sortNames(listFiles(folder, cwd), folder, cwd).map((file) =>
-    readMigration(folder, file, shownFolder),
-  );
+  const isHere = path.relative(cwd, folder) === '';
+  const prefix = isHere ? '' : `${display(folder, cwd)}${path.sep}`;
+  const migrations = sortNames(listFiles(folder, cwd), folder, cwd).map((file) => readMigration(folder, file, prefix));
   const byName = new Map<string, Migration>();
   for (const migration of migrations) {
     const twin = byName.get(migration.name);
@@ -73,9 +72,9 @@ function sortNames(names: readonly string[], folder: string, cwd: string): strin
   return names.toSorted((a, b) => compareMigrationFileNames(a, b));
 }
 
-function readMigration(folder: string, file: string, shownFolder: string): Migration {
+function readMigration(folder: string, file: string, prefix: string): Migration {
   const fullPath = path.join(folder, file);
-  const displayPath = shownFolder === '' ? file : `${shownFolder}${path.sep}${file}`;
+  const displayPath = prefix + file;
   const name = path.basename(file, path.extname(file));
   if (name.length > longestName) throw new UsageError(`${displayPath}: the name is longer than ${longestName}`);
   const text = readFileSync(fullPath, 'utf8').replace(/^\uFEFF/, '');

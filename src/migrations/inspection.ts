@@ -35,11 +35,33 @@ export class Inspector {
     if (migration.kind !== 'sql' || section === null) return { statements: null, objections: [] };
     let inspection = this.#known.get(section);
     if (inspection === undefined) {
-      inspection = inspectStatements(migration, migration.sql.usesTransaction, this.#parse(section));
+      const { statements, objections } = inspectStatements(
+        migration,
+        migration.sql.usesTransaction,
+        this.#parse(section),
+      );
+      const unparted = direction === 'up' ? objectToUnparted(migration) : [];
+      inspection = { statements, objections: [...unparted, ...objections] };
       this.#known.set(section, inspection);
     }
     return inspection;
   }
+}
+
+/** Without a line for the way up the whole file runs on it: what is made is dropped again, and recorded as applied. */
+function objectToUnparted(migration: Extract<Migration, { kind: 'sql' }>): readonly Objection[] {
+  const { down, runsDownOnUp } = migration.sql;
+  if (down === null || !runsDownOnUp) return [];
+  const blank = down.text.length - down.text.trimStart().length;
+  const { line, column } = lineAndColumn(migration.text, down.offset + blank);
+  return [
+    {
+      message: 'the down section would run on the way up too, for no line says where up begins',
+      hint: 'write a line `-- Up Migration` at the top of the file',
+      scope: null,
+      at: `${migration.displayPath}:${line}:${column}`,
+    },
+  ];
 }
 
 function inspectStatements(

@@ -11,6 +11,8 @@ export interface SqlFile {
   /** Null: the file has no down section, it cannot be taken back. */
   readonly down: SqlSection | null;
   readonly usesTransaction: boolean;
+  /** No line says where up begins, so node-pg-migrate runs the whole file on the way up, its down section too. */
+  readonly runsDownOnUp: boolean;
 }
 
 const noTransaction = /^[ \t]*--[ \t]*tenantctl:no-transaction[ \t]*\r?$/m;
@@ -19,7 +21,9 @@ const noTransaction = /^[ \t]*--[ \t]*tenantctl:no-transaction[ \t]*\r?$/m;
 export function parseSqlFile(content: string): SqlFile {
   const actions = getActions(content);
   const up = sectionOf(content, actions.up) ?? { text: content, offset: 0 };
-  return { up, down: sectionOf(content, actions.down), usesTransaction: !noTransaction.test(content) };
+  const down = sectionOf(content, actions.down);
+  const runsDownOnUp = down !== null && up.offset <= down.offset && up.text.length === content.length;
+  return { up, down, usesTransaction: !noTransaction.test(content), runsDownOnUp };
 }
 
 function sectionOf(content: string, action: unknown): SqlSection | null {

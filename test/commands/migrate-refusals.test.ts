@@ -70,3 +70,14 @@ test('an extension is fine where every tenant has a database of its own, a role 
   await other.write('0002_y.sql', 'CREATE ROLE somebody;');
   expect((await other.run('migrate --all')).exitCode).toBe(5);
 });
+
+test('a file with a way down and no line for the way up would undo itself', async () => {
+  const text = 'CREATE TABLE one (id int);\n\n-- Down Migration\nDROP TABLE one;\n';
+  const other = await createFleet({ schemas: 1, migrations: { '0001_one.sql': text } });
+  const { exitCode, stderr } = await other.run('migrate --all');
+  expect([exitCode, stderr]).toEqual([5, expect.stringContaining('migrations/0001_one.sql:3:1: the down section')]);
+  expect(stderr).toContain('hint: write a line `-- Up Migration`');
+  await other.write('0001_one.sql', `-- Up Migration\n${text}`);
+  expect((await other.run('migrate --all')).exitCode).toBe(0);
+  expect(await other.tables()).toEqual(['tenant_t01.one']);
+});

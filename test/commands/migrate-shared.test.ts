@@ -80,3 +80,24 @@ test('what is shared by a database without selected tenants is left alone', asyn
   expect((await fleet.json('migrate -t d01')).exitCode).toBe(0);
   expect(await fleet.history('public')).toBeNull();
 });
+
+test('status --check finds what is pending in a shared schema', async () => {
+  const fleet = await sharedFleet('SELECT 1;', { schemas: 1, databases: 0 });
+  expect((await fleet.run('migrate --all')).exitCode).toBe(0);
+  expect((await fleet.run('migrate status --all --check')).exitCode).toBe(0);
+  await fleet.write('shared/0003_new.sql', 'CREATE TABLE new (id int);');
+  const report = await fleet.json('migrate status --all --check');
+  expect([report.exitCode, report.totals.findings]).toEqual([1, 1]);
+  expect(report.shared).toMatchObject([{ schema: 'public', value: { pending: ['0003_new'] } }]);
+});
+
+test('an edited file of a shared schema is repaired like those of tenants', async () => {
+  const fleet = await sharedFleet('SELECT 1;', { schemas: 1, databases: 0 });
+  expect((await fleet.run('migrate --all')).exitCode).toBe(0);
+  await fleet.write('shared/0002_more.sql', 'SELECT 2;');
+  expect((await fleet.run('migrate --all')).exitCode).toBe(5);
+  const report = await fleet.json('migrate repair --all --yes');
+  expect([report.exitCode, report.summary]).toEqual([0, 't01 done']);
+  expect(report.shared).toMatchObject([{ schema: 'public', value: { repaired: ['0002_more'] } }]);
+  expect((await fleet.run('migrate --all')).exitCode).toBe(0);
+});

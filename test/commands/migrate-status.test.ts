@@ -18,7 +18,7 @@ test('says how many tenants stand where, and what is odd about them', async () =
   expect(exitCode).toBe(0);
   expect(stdout).toContain('environment test: 3 at 0003_three, 1 at 0001_one, 1 ahead, 1 without history\n');
   expect(stdout).toContain('1 ran migrations that were edited since');
-  expect(stdout).toContain('1 lack a migration older than one they have');
+  expect(stdout).toContain('1 without a migration that is older than one applied');
 });
 
 test('lists each tenant with -v and in json', async () => {
