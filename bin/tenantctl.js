@@ -19,6 +19,10 @@ if (major < 22 || (major === 22 && minor < 18)) {
   module.enableCompileCache();
   // Until main has said otherwise: neither a crash nor a promise that is never kept may look like success.
   process.exitCode = 70;
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`tenantctl: internal error: ${error.stack}\n`);
+    process.exit(70);
+  });
   const main = isRepository ? source : new URL('../dist/main.js', import.meta.url);
   import(main.href)
     .then((program) => program.main())

@@ -16,6 +16,9 @@ export interface Interrupts {
   readonly abandon: AbortSignal;
 }
 
+/** One line typed by a person. Rejects when there will be none, and when `stop` comes first. */
+export type Prompt = (question: string, stop: AbortSignal) => Promise<string>;
+
 /** What a command may ask of the world. main builds the real one, a test its own. */
 export interface Context {
   /** Of tenantctl. */
@@ -32,8 +35,8 @@ export interface Context {
   readonly stderr: OutputStream;
   /** All of standard input, for `--tenant -`. */
   readonly readStdin: () => Promise<string>;
-  /** One line typed by a person, or null when there is no terminal to ask on. */
-  readonly prompt: ((question: string) => Promise<string>) | null;
+  /** Null when there is no terminal to ask on. */
+  readonly prompt: Prompt | null;
   readonly now: () => Date;
   readonly interrupts: Interrupts;
   /** Progress, ndjson and the ledger listen here. */

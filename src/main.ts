@@ -6,6 +6,10 @@ import { runProgram } from './program.ts';
 
 /** Runs the program on this process's arguments; resolves to its exit code. */
 export async function main(): Promise<number> {
+  // A promise that a migration in JavaScript forgot must not end a fleet's run in the middle, and without a report.
+  process.on('unhandledRejection', (reason) => {
+    process.stderr.write(`warning: a promise was rejected and nobody handled it: ${String(reason)}\n`);
+  });
   return runProgram(process.argv.slice(2), {
     version: readVersion(),
     self: [process.execPath, ...process.argv.slice(1, 2)],
@@ -32,12 +36,22 @@ async function readStdin(): Promise<string> {
   return text(process.stdin);
 }
 
-async function prompt(question: string): Promise<string> {
+async function prompt(question: string, stop: AbortSignal): Promise<string> {
   const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // While it asks, the terminal hands Ctrl-C to the prompt and not to the process.
+  terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  const closed = new Promise<never>((_, reject) => {
+    terminal.on('close', () => reject(new Error('the terminal was closed')));
+  });
   try {
-    return await terminal.question(question);
+    return await Promise.race([terminal.question(question, { signal: stop }), closed]);
+  } catch (error) {
+    // What is said next begins on a line of its own.
+    process.stderr.write('\n');
+    throw error;
   } finally {
+    closed.catch(() => {});
     terminal.close();
   }
 }

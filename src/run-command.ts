@@ -1,6 +1,6 @@
 import type { Command, RawOptions } from './commands/command.ts';
 import { readDuration, readSwitch, readText, readTexts } from './commands/read-options.ts';
-import type { Context, OutputStream } from './context.ts';
+import type { Context, OutputStream, Prompt } from './context.ts';
 import { StoppedError, UsageError } from './errors.ts';
 import { type OnSignal, watchInterrupts } from './interrupts.ts';
 import { parseFormats } from './output/formats.ts';
@@ -20,7 +20,7 @@ export interface World {
   readonly stdout: ResultStream;
   readonly stderr: OutputStream;
   readonly readStdin: () => Promise<string>;
-  readonly prompt: ((question: string) => Promise<string>) | null;
+  readonly prompt: Prompt | null;
   readonly now: () => Date;
   readonly onSignal: OnSignal;
 }

@@ -4,6 +4,7 @@ import type { Place, Task } from '../fleet/place.ts';
 import { runFleet } from '../fleet/run.ts';
 import type { Tenant } from '../fleet/tenant.ts';
 import type { TakeOptions } from '../migrations/take-tenant.ts';
+import { keepCancelling } from '../postgres/cancelling.ts';
 import { LockWaitStopped } from '../postgres/lock-wait.ts';
 import type { Session } from '../postgres/session.ts';
 import { applicationName } from '../postgres/tenant-session.ts';
@@ -63,7 +64,10 @@ async function changeOne<V>(
   const { timeouts } = fleet.inventory;
   try {
     const value = await fleet.pools.use(tenant.server, tenant.database, async (session) => {
-      const cancel = () => void session.cancel();
+      let stopCancelling = () => {};
+      const cancel = () => {
+        stopCancelling = keepCancelling(session);
+      };
       task.signal.addEventListener('abort', cancel, { once: true });
       try {
         task.signal.throwIfAborted();
@@ -78,6 +82,7 @@ async function changeOne<V>(
         });
       } finally {
         task.signal.removeEventListener('abort', cancel);
+        stopCancelling();
       }
     });
     task.done(tenant, value);

@@ -1,4 +1,4 @@
-import type { Context } from '../context.ts';
+import type { Context, Prompt } from '../context.ts';
 import { RefusedError } from '../errors.ts';
 
 /**
@@ -19,8 +19,16 @@ export async function askConsent(
     });
   }
   for (const line of lines) context.stderr.write(`${line}\n`);
-  const answer = await context.prompt(
-    `${risk[0]?.toUpperCase()}${risk.slice(1)}. Type the environment's name (${environment}) to go on: `,
-  );
+  const question = `${risk[0]?.toUpperCase()}${risk.slice(1)}. Type the environment's name (${environment}) to go on: `;
+  const answer = await ask(context.prompt, context.interrupts.stop, question);
   if (answer.trim() !== environment) throw new RefusedError('not confirmed, nothing was changed');
+}
+
+/** A person who presses Ctrl-C or Ctrl-D has answered: no. */
+async function ask(prompt: Prompt, stop: AbortSignal, question: string): Promise<string> {
+  try {
+    return await prompt(question, stop);
+  } catch (cause) {
+    throw new RefusedError('not confirmed, nothing was changed', { cause });
+  }
 }

@@ -63,21 +63,18 @@ async function takeBack(
     const lines = describeJobs(environment, job, []).slice(1);
     await askConsent(context, environment, { lines, risk: 'this can lose data' }, options.yes);
     const { to, count, fake } = options;
-    done = await recordRun(
-      context,
-      fleet,
-      'migrate down',
-      { to, count, fake, folder: folder.path },
-      settled,
-      (recorded) => runJob(recorded, fleet, job, engine, options),
-    );
+    done = await recordRun(context, fleet, 'migrate down', { to, count, fake, folder: folder.path }, (recorded) => {
+      for (const outcome of settled) recorded.emit({ type: 'settled', outcome });
+      return runJob(recorded, fleet, job, engine, options);
+    });
+  } else {
+    for (const outcome of settled) context.emit({ type: 'settled', outcome });
   }
-  for (const outcome of settled) context.emit({ type: 'settled', outcome });
   return {
     outcomes: mergeOutcomes<ChangeResult>(fleet.selected, settled, done),
     run: job.work.size > 0 ? fleet.run : null,
     environment,
     sources: fleet.sources,
-    text: describeChange(environment, job, done),
+    text: describeChange(environment, job, [...settled, ...done]),
   };
 }

@@ -76,9 +76,10 @@ async function repair(
   }
   await askConsent(context, environment, { lines, risk: 'this accepts edits of applied files' }, options.yes);
   const run = { phase: 'repairing', tenants: [...edited.keys()], change: repairer(edited) };
-  const done = await recordRun(context, fleet, 'migrate repair', {}, settled, (recorded) =>
-    changeTenants(recorded, fleet, run, options),
-  );
+  const done = await recordRun(context, fleet, 'migrate repair', {}, (recorded) => {
+    for (const outcome of settled) recorded.emit({ type: 'settled', outcome });
+    return changeTenants(recorded, fleet, run, options);
+  });
   const outcomes = mergeOutcomes<RepairResult>(fleet.selected, settled, done);
   return { ...answer, outcomes, run: fleet.run, extra: sharedEntries(shared, [...settled, ...done]) };
 }

@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import type { Outcome } from '../fleet/outcome.ts';
-import { placeKey } from '../fleet/tenant.ts';
+import { placeKey, type Tenant } from '../fleet/tenant.ts';
+import type { Engine } from '../migrations/change.ts';
 import type { ChangeResult } from '../migrations/change-tenant.ts';
 import { decideUp } from '../migrations/decide.ts';
 import type { MigrationFolder } from '../migrations/folder.ts';
@@ -10,7 +11,7 @@ import type { Command } from './command.ts';
 import { changeFlags, dryRunFlag, limitFlags, selectionFlags } from './flags.ts';
 import { type MigrationJob, planJob, prepareEngine, runJob } from './migration-job.ts';
 import { type MigrationOptions, readMigrationOptions, retryFlags, upTargetFlags } from './migration-options.ts';
-import { changeView, describeChange } from './migration-view.ts';
+import { changeView, describeChange, describeShared } from './migration-view.ts';
 import { type Fleet, mergeOutcomes } from './open-fleet.ts';
 import { describeJobs } from './plan-text.ts';
 import { recordRun } from './record-run.ts';
@@ -49,20 +50,20 @@ async function migrate(
   const { environment } = fleet.inventory;
   if (options.dryRun) return describePlan(fleet, tenants, shared, options.fake);
 
-  const settled = [...fleet.rejected, ...tenants.settled];
-  for (const outcome of settled) context.emit({ type: 'settled', outcome });
+  const engines = await prepareEngines(tenants, shared, options.fake);
+  const work = (recorded: Context) => migrateInOrder(recorded, fleet, { tenants, shared, engines }, options);
   const hasWork = [tenants, ...shared].some((job) => job.work.size > 0);
-  const isRecorded = hasWork || settled.some(({ status }) => status !== 'done');
-  const work = (recorded: Context) => migrateInOrder(recorded, fleet, tenants, shared, options);
-  const { done, sharedOutcomes } = isRecorded
-    ? await recordRun(context, fleet, 'migrate', manifestOptions(options, tenants), settled, work)
+  const hasTrouble = [...fleet.rejected, ...tenants.settled].some(({ status }) => status !== 'done');
+  const isRecorded = hasWork || hasTrouble;
+  const { outcomes, sharedOutcomes } = isRecorded
+    ? await recordRun(context, fleet, 'migrate', manifestOptions(options, tenants), work)
     : await work(context);
   return {
-    outcomes: mergeOutcomes<ChangeResult>(fleet.selected, settled, done),
+    outcomes: mergeOutcomes<ChangeResult>(fleet.selected, outcomes),
     run: isRecorded ? fleet.run : null,
     environment,
     sources: fleet.sources,
-    text: describeChange(environment, tenants, done, sharedOutcomes),
+    text: describeChange(environment, tenants, outcomes, sharedOutcomes),
     extra: sharedEntries(
       sharedOutcomes.map(({ tenant }) => tenant),
       sharedOutcomes,
@@ -91,42 +92,60 @@ export async function planUpJobs(
   return { tenants, shared };
 }
 
+interface Prepared {
+  readonly tenants: MigrationJob;
+  readonly shared: readonly MigrationJob[];
+  readonly engines: { readonly tenants: Engine; readonly shared: ReadonlyMap<MigrationJob, Engine> };
+}
+
+/** Loaded before anything runs, so that an objection to a tenant's file is told before a shared schema has moved. */
+async function prepareEngines(
+  tenants: MigrationJob,
+  shared: readonly MigrationJob[],
+  fake: boolean,
+): Promise<Prepared['engines']> {
+  const prepared = await Promise.all(shared.map(async (job) => [job, await prepareEngine(job, fake)] as const));
+  return { tenants: await prepareEngine(tenants, fake), shared: new Map(prepared) };
+}
+
 /** What all tenants of a database use comes first; where it fails, they are not started. */
 async function migrateInOrder(
   context: Context,
   fleet: Fleet,
-  tenants: MigrationJob,
-  shared: readonly MigrationJob[],
+  { tenants, shared, engines }: Prepared,
   options: MigrationOptions,
 ): Promise<{
-  readonly done: readonly Outcome<ChangeResult>[];
+  readonly outcomes: readonly Outcome<ChangeResult>[];
   readonly sharedOutcomes: readonly Outcome<ChangeResult>[];
 }> {
-  // Loaded before anything runs, so that an objection to a tenant's file is told before a shared schema has moved.
-  const engine = await prepareEngine(tenants, options.fake);
-  const sharedEngines = await Promise.all(shared.map((job) => prepareEngine(job, options.fake)));
   const sharedOutcomes: Outcome<ChangeResult>[] = [];
-  for (const [index, job] of shared.entries()) {
-    const jobEngine = sharedEngines[index];
-    if (jobEngine === undefined) continue;
-    const outcomes = job.work.size === 0 ? [] : await runJob(context, fleet, job, jobEngine, withoutCanary(options));
+  for (const [job, engine] of engines.shared) {
+    const outcomes = job.work.size === 0 ? [] : await runJob(context, fleet, job, engine, withoutCanary(options));
     sharedOutcomes.push(...job.settled, ...outcomes);
   }
-  const failed = new Set(
-    sharedOutcomes.filter(({ status }) => status !== 'done').map(({ tenant }) => placeKey(tenant)),
-  );
-  const free = [...tenants.work].filter(([tenant]) => !failed.has(placeKey(tenant)));
-  const current = tenants.settled.filter(({ status }) => status === 'done').map(({ tenant }) => tenant);
-  // Also those that had nothing to do: a run whose shared part failed must not look like success.
-  const blocked = [...current, ...tenants.work.keys()].filter((tenant) => failed.has(placeKey(tenant)));
-  const skipped = blocked.map((tenant): Outcome<ChangeResult> => {
-    const because = `the shared schema of database ${tenant.database} could not be migrated`;
-    return { tenant, status: 'skipped', reason: 'not-started', because, durationMs: 0 };
-  });
-  for (const outcome of skipped) context.emit({ type: 'settled', outcome });
-  if (free.length === 0) return { done: skipped, sharedOutcomes };
-  const done = await runJob(context, fleet, { ...tenants, work: new Map(free) }, engine, options);
-  return { done: [...skipped, ...done], sharedOutcomes };
+  const isHeldBack = heldBackBy(shared.length === 0 ? [] : sharedOutcomes);
+  const free = new Map([...tenants.work].filter(([tenant]) => !isHeldBack(tenant)));
+  const settled = [
+    ...fleet.rejected,
+    ...tenants.settled.map((outcome) => (isHeldBack(outcome.tenant) ? holdBack(outcome.tenant) : outcome)),
+    ...[...tenants.work.keys()].filter(isHeldBack).map(holdBack),
+  ];
+  for (const outcome of settled) context.emit({ type: 'settled', outcome });
+  const done =
+    free.size === 0 ? [] : await runJob(context, fleet, { ...tenants, work: free }, engines.tenants, options);
+  return { outcomes: [...settled, ...done], sharedOutcomes };
+}
+
+/** Tenants in a database whose shared schema failed: also those that had nothing to do, or the run would look well. */
+function heldBackBy(sharedOutcomes: readonly Outcome[]): (tenant: Tenant) => boolean {
+  const failed = sharedOutcomes.filter(({ status }) => status !== 'done').map(({ tenant }) => placeKey(tenant));
+  const places = new Set(failed);
+  return (tenant) => places.has(placeKey(tenant));
+}
+
+function holdBack(tenant: Tenant): Outcome<ChangeResult> {
+  const because = `the shared schema of database ${tenant.database} could not be migrated`;
+  return { tenant, status: 'skipped', reason: 'not-started', because, durationMs: 0 };
 }
 
 /** What `--dry-run` and `migrate plan` answer: nothing is written, and the exit code is that of a run that went well. */
@@ -136,18 +155,30 @@ export async function describePlan(
   shared: readonly MigrationJob[],
   fake: boolean,
 ): Promise<Result<ChangeResult>> {
-  await Promise.all([tenants, ...shared].map((job) => prepareEngine(job, fake)));
+  await prepareEngines(tenants, shared, fake);
+  const sharedOutcomes = shared.flatMap(({ settled }) => settled);
+  const isHeldBack = heldBackBy(sharedOutcomes);
   const planned = [...tenants.work].map(([tenant, { plan, survey }]): Outcome<ChangeResult> => {
     const pending = plan.migrations.map(({ name }) => name);
     return { tenant, status: 'done', durationMs: 0, value: { from: survey.standing.version, to: plan.to, pending } };
   });
+  const outcomes = [...tenants.settled, ...planned].map((outcome) =>
+    isHeldBack(outcome.tenant) ? holdBack(outcome.tenant) : outcome,
+  );
+  const troubled = sharedOutcomes.filter(({ status }) => status !== 'done');
   return {
-    outcomes: mergeOutcomes<ChangeResult>(fleet.selected, fleet.rejected, tenants.settled, planned),
+    outcomes: mergeOutcomes<ChangeResult>(fleet.selected, fleet.rejected, outcomes),
     run: null,
     environment: fleet.inventory.environment,
     sources: fleet.sources,
-    text: describeJobs(fleet.inventory.environment, tenants, shared),
-    extra: { dryRun: true },
+    text: [...describeJobs(fleet.inventory.environment, tenants, shared), ...troubled.map(describeShared)],
+    extra: {
+      dryRun: true,
+      ...sharedEntries(
+        sharedOutcomes.map(({ tenant }) => tenant),
+        sharedOutcomes,
+      ),
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import type { Outcome } from '../fleet/outcome.ts';
 import type { Tenant } from '../fleet/tenant.ts';
 import type { Engine } from '../migrations/change.ts';
 import { type ChangePlan, type ChangeResult, changeTenant } from '../migrations/change-tenant.ts';
-import { type Audience, type Decision, refuseEdited, refuseObjections } from '../migrations/decide.ts';
+import { type Audience, type Decision, keepToPlan, refuseEdited, refuseObjections } from '../migrations/decide.ts';
 import type { Migration, MigrationFolder } from '../migrations/folder.ts';
 import type { AppliedMigration } from '../migrations/history.ts';
 import { Inspector } from '../migrations/inspection.ts';
@@ -73,7 +73,7 @@ function settle(decision: Decision, direction: 'up' | 'down'): Decision | { read
 
 /** Loads what running needs and refuses (exit 5) what must not be run as it stands. */
 export async function prepareEngine(job: MigrationJob, fake: boolean): Promise<Engine> {
-  const migrations = new Set<Migration>([...job.work.values()].flatMap(({ plan }) => [...plan.migrations]));
+  const migrations = plannedMigrations(job);
   const usesSql = [...migrations].some(({ kind }) => kind === 'sql');
   const usesJavaScript = [...migrations].some(({ kind }) => kind === 'js');
   const inspector = new Inspector(usesSql ? await loadParser() : () => null);
@@ -84,6 +84,11 @@ export async function prepareEngine(job: MigrationJob, fake: boolean): Promise<E
 
 function audienceOf({ work }: MigrationJob): Audience {
   return [...work.keys()].some(({ schema }) => schema !== null) ? 'schemas' : 'databases';
+}
+
+/** All that runs on at least one tenant. */
+function plannedMigrations(job: MigrationJob): ReadonlySet<Migration> {
+  return new Set([...job.work.values()].flatMap(({ plan }) => plan.migrations));
 }
 
 const noJavaScript = (): never => {
@@ -98,10 +103,13 @@ export function runJob(
   engine: Engine,
   options: MigrationOptions,
 ): Promise<Outcome<ChangeResult>[]> {
-  const replan = (applied: readonly AppliedMigration[]): ChangePlan => {
+  const prepared = plannedMigrations(job);
+  const replan = (planned: ChangePlan, applied: readonly AppliedMigration[]): ChangePlan => {
     const decision = job.decide(compareToFolder(applied, job.folder));
     if ('failure' in decision) throw new TenantError(decision.failure);
-    return decision.plan;
+    // Who asked for everything gets everything that was looked through; who counted gets what was counted.
+    const mayRun = job.direction === 'up' && options.count === null ? prepared : new Set(planned.migrations);
+    return keepToPlan(planned, decision.plan, applied, job.direction, mayRun);
   };
   const run: ChangeRun<ChangeResult> = {
     phase: job.direction === 'up' ? 'migrating' : 'taking back',
@@ -109,7 +117,8 @@ export function runJob(
     change: (session, tenant, take) => {
       const work = job.work.get(tenant);
       if (work === undefined) throw new TenantError({ message: 'nothing was planned for it', code: 'internal' });
-      return changeTenant(session, tenant, work.survey, work.plan, { ...take, engine, plan: replan });
+      const plan = (applied: readonly AppliedMigration[]) => replan(work.plan, applied);
+      return changeTenant(session, tenant, work.survey, work.plan, { ...take, engine, plan });
     },
   };
   return changeTenants(context, fleet, run, options);

@@ -19,15 +19,16 @@ export const changeView: CommandView<ChangeResult> = {
 export function describeChange(
   environment: string,
   job: MigrationJob,
-  done: readonly Outcome<ChangeResult>[],
+  outcomes: readonly Outcome<ChangeResult>[],
   sharedOutcomes: readonly Outcome<ChangeResult>[] = [],
 ): string[] {
-  const changed = new Set(done.map(({ tenant }) => tenant));
-  const current = job.settled.filter(({ status, tenant }) => status === 'done' && !changed.has(tenant)).length;
+  const done = outcomes.filter(({ status }) => status === 'done');
+  const moved = done.filter(({ tenant }) => job.work.has(tenant));
+  const still = done.length - moved.length;
   const lines = [
     ...sharedOutcomes.map(describeShared),
-    ...describeMoves(done),
-    ...(current === 0 ? [] : [`${countTenants(current)} with nothing to do`]),
+    ...describeMoves(moved),
+    ...(still === 0 ? [] : [`${countTenants(still)} with nothing to do`]),
   ];
   return lines.map((line, index) => (index === 0 ? `environment ${environment}: ${line}` : line));
 }
@@ -44,7 +45,8 @@ function describeMoves(done: readonly Outcome<ChangeResult>[]): string[] {
   return [...moves].sort(([, a], [, b]) => b - a).map(([move, count]) => `${countTenants(count)} ${move}`);
 }
 
-function describeShared({ tenant, ...outcome }: Outcome<ChangeResult>): string {
+/** How a shared schema fared, in one line. */
+export function describeShared({ tenant, ...outcome }: Outcome<ChangeResult>): string {
   const place = `shared schema ${tenant.schema} in ${tenant.server}/${tenant.database}`;
   if (outcome.status === 'done') {
     const count = outcome.value.applied?.length ?? 0;

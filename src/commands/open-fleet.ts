@@ -11,14 +11,16 @@ import { idsFromText, type Selection, selectTenants, sourcesToRead } from '../fl
 import { placeKey, type Tenant } from '../fleet/tenant.ts';
 import type { SourceReport } from '../output/result.ts';
 import { listDatabases, listSchemas, runRegistryQuery } from '../postgres/discovery.ts';
-import { toFailure } from '../postgres/failure.ts';
+import { errorKind, isRefusedLogin, toFailure } from '../postgres/failure.ts';
 import { Servers } from '../postgres/servers.ts';
 import { SessionPools } from '../postgres/session-pools.ts';
 import type { ConnectionSettings } from '../postgres/settings/connection-settings.ts';
-import { isConnectionError } from '../postgres/sqlstates.ts';
 import { applicationName, prepareReader } from '../postgres/tenant-session.ts';
 import type { FleetOptions } from './fleet-options.ts';
 import { connectionSettings, readInventory } from './open-inventory.ts';
+
+/** So long the servers have to close their side of connections. */
+const goodbyeMs = 5000;
 
 /** The part of the fleet that a command works on, and the means to reach it. */
 export interface Fleet {
@@ -68,7 +70,11 @@ export async function withFleet<T>(
   const servers = new Servers(settingsOf, { applicationName: applicationName(run, '-'), cut: cut.signal });
   const configured = limitsOf({ ...inventory.limits, ...options.limits }, inventory.servers.values());
   const limitOf = (server: string) => serverLimit(server, configured, servers);
-  const pools = new SessionPools((server, database) => servers.connect(server, database), limitOf);
+  const pools = new SessionPools(
+    (server, database) => servers.connect(server, database),
+    limitOf,
+    (server) => servers.asking(server),
+  );
   const access: FleetAccess = { context, options, inventory, run, settingsOf, servers, pools };
   const leave = () => cut.abort();
   const { stop, abandon } = context.interrupts;
@@ -87,8 +93,16 @@ export async function withFleet<T>(
   } finally {
     stop.removeEventListener('abort', leave);
     abandon.removeEventListener('abort', leave);
-    await pools.closeAll();
+    await closeConnections(pools, cut);
   }
+}
+
+/** A network that is gone must not keep the command, and neither must what discovery still waits for. */
+async function closeConnections(pools: SessionPools, cut: AbortController): Promise<void> {
+  const timer = setTimeout(() => cut.abort(), goodbyeMs);
+  await pools.closeAll();
+  clearTimeout(timer);
+  cut.abort();
 }
 
 /** Does something of our own once the questions are sent; what it throws does not wait for the answers. */
@@ -217,18 +231,25 @@ async function reachServers(
   return reports.flat();
 }
 
-/** A database that is missing or closed is its tenants' affair; the next one tells whether the server is there. */
+/**
+ * A database that is missing or closed is its tenants' affair; the next one tells whether the server is there. Only a
+ * login that all of them refuse is the server's. A server that is full is there: the run waits for its connections.
+ */
 async function reachServer(server: string, databases: readonly string[], pools: SessionPools): Promise<Failure | null> {
+  const refusals: Failure[] = [];
   for (const database of databases) {
     try {
       await pools.use(server, database, async () => {});
       return null;
     } catch (error) {
       const failure = failureOrThrow(error);
-      if (isConnectionError(error)) return failure;
+      const kind = errorKind(error);
+      if (kind === 'too-many-connections') return null;
+      if (isRefusedLogin(error)) refusals.push(failure);
+      else if (kind === 'connection') return failure;
     }
   }
-  return null;
+  return refusals.length === databases.length ? (refusals[0] ?? null) : null;
 }
 
 /** A command that changes things does not go on without a part of the fleet unless it is told to. */

@@ -4,15 +4,14 @@ import type { Outcome } from '../fleet/outcome.ts';
 import type { Fleet } from './open-fleet.ts';
 
 /**
- * Writes a run down: the manifest before the work begins, each outcome as it settles. Outcomes that stood before are
- * recorded too, so that `--from-run` knows all of the run's tenants.
+ * Writes a run down: the manifest before the work begins, each outcome that `work` tells its context as it settles.
+ * Those that stood before are told there too, so that `--from-run` knows all of the run's tenants.
  */
 export async function recordRun<T>(
   context: Context,
   fleet: Fleet,
   command: string,
   options: Readonly<Record<string, unknown>>,
-  settled: readonly Outcome[],
   work: (context: Context) => Promise<T>,
 ): Promise<T> {
   const ledger = await Ledger.create(fleet.inventory.state, {
@@ -26,7 +25,6 @@ export async function recordRun<T>(
     tenants: fleet.selected.map(({ id }) => id),
   });
   const record = (outcome: Outcome) => ledger.record(outcome, context.now());
-  for (const outcome of settled) record(outcome);
   try {
     return await work({
       ...context,

@@ -91,7 +91,11 @@ export class Ledger {
   /** Waits for the last line to be on disk; returns what went wrong on the way, if anything. */
   async close(): Promise<unknown> {
     await this.#flushing;
-    await this.#file.close();
+    try {
+      await this.#file.close();
+    } catch (error) {
+      this.#error ??= error;
+    }
     return this.#error;
   }
 

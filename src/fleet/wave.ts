@@ -8,6 +8,8 @@ import { placeKey, type Tenant } from './tenant.ts';
 /** Attempts to get a connection from a server that has none left, before its tenants fail. */
 const maxBusyTries = 6;
 const firstBusyPauseMs = 250;
+/** How the server says that it ended a statement because we asked it to. */
+const queryCanceled = '57014';
 /** A longer timer would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -203,7 +205,7 @@ export class Wave<V> {
     } else if (rest.length > 1 && errors.kind(error) === 'other') {
       place.queue.unshift(...halve(rest).map((tenants) => ({ batch: { ...batch, tenants }, busyTries, error })));
     } else {
-      this.#failAll(rest, timedOut ? this.#timeoutError(batch, error) : error);
+      for (const tenant of rest) this.#fail(tenant, timedOut ? this.#timedOut(batch, tenant, error) : error);
     }
   }
 
@@ -257,13 +259,27 @@ export class Wave<V> {
     };
   }
 
-  #timeoutError(batch: Batch, cause?: unknown): TenantError {
+  #timeoutError(batch: Batch): TenantError {
+    return new TenantError(this.#timeoutFailure(batch));
+  }
+
+  /** Why it ended is the timeout; where it stood, and what it left behind, only the error knows. */
+  #timedOut(batch: Batch, tenant: Tenant, cause: unknown): TenantError {
+    const { sqlState, ...known } = this.#options.errors.toFailure(cause, tenant);
     const failure = {
+      ...known,
+      ...(sqlState === undefined || sqlState === queryCanceled ? {} : { sqlState }),
+      ...this.#timeoutFailure(batch),
+    };
+    return new TenantError(failure, { cause });
+  }
+
+  #timeoutFailure(batch: Batch): Failure {
+    return {
       message: `gave up after ${formatDuration((this.#options.timeoutMs ?? 0) * batch.tenants.length)}`,
       code: 'timeout',
       hint: 'find out what took so long, or run the same command again with a longer --timeout',
     };
-    return new TenantError(failure, { cause });
   }
 }
 

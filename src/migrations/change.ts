@@ -7,7 +7,7 @@ import type { Sql } from '../postgres/sql.ts';
 import type { Migration } from './folder.ts';
 import { recordApplied, removeApplied } from './history.ts';
 import type { Inspector } from './inspection.ts';
-import { findInvalidIndexes } from './invalid-indexes.ts';
+import { adviceOnInvalid, findInvalidIndexes, refuseInvalidIndexes } from './invalid-indexes.ts';
 import type { BuildMigration } from './javascript.ts';
 import { locateError, type SentScript } from './locate.ts';
 import type { SqlSection } from './sql-file.ts';
@@ -80,7 +80,12 @@ export class Change {
       await this.#runJavaScript(migration);
     } else if (migration.sql.usesTransaction) {
       await this.#begin();
-      this.#send(migration);
+      const { statements } = this.#send(migration);
+      if (statements === null) {
+        // Nobody has seen whether there is a COMMIT in it.
+        await this.#settleSent();
+        this.#checkTransaction(migration);
+      }
       this.#unrecorded.push(migration);
     } else {
       await this.#runSingly(migration);
@@ -100,7 +105,7 @@ export class Change {
     return section;
   }
 
-  #send(migration: Migration): void {
+  #send(migration: Migration): Pick<SentScript, 'statements'> {
     const section = this.#section(migration);
     const { statements } = this.#engine.inspector.inspect(migration, this.#engine.direction);
     const prefix = this.#prefix();
@@ -110,6 +115,7 @@ export class Change {
       return sent.error === null ? null : locateError(sent.error, migration, script, sent.completed);
     });
     this.#sent.push({ migration, error });
+    return script;
   }
 
   async #settleSent(): Promise<void> {
@@ -128,11 +134,17 @@ export class Change {
       await this.#session.raw(this.#prefix());
       const built = build(migration, direction, this.#session);
       const { steps, usesTransaction } = await untilAborted(built, this.#signal);
+      this.#checkTransaction(migration);
       if (!usesTransaction) {
         await this.#commit();
-        return await this.#runAlone(migration, steps, (step) => this.#session.raw(step));
+        const alone = steps.map((text) => ({ text }));
+        return await this.#runAlone(migration, alone, ({ text }) => this.#session.raw(text));
       }
-      for (const step of steps) await this.#session.raw(step);
+      for (const step of steps) {
+        this.#signal.throwIfAborted();
+        await this.#session.raw(step);
+        this.#checkTransaction(migration);
+      }
       this.#unrecorded.push(migration);
     } catch (error) {
       throw error instanceof TenantError ? error : locateError(error, migration, null, 0);
@@ -154,18 +166,33 @@ export class Change {
   }
 
   /** Outside a transaction each step stays when the next one fails: then the operator must know how far it came. */
-  async #runAlone<T>(migration: Migration, steps: readonly T[], run: (step: T) => Promise<unknown>): Promise<void> {
-    for (const [index, step] of steps.entries()) {
-      try {
+  async #runAlone<T extends { readonly text: string }>(
+    migration: Migration,
+    steps: readonly T[],
+    run: (step: T) => Promise<unknown>,
+  ): Promise<void> {
+    let completed = 0;
+    try {
+      for (const step of steps) {
         this.#signal.throwIfAborted();
         await run(step);
-      } catch (error) {
-        if (index > 0) this.#committed.push(`${index} of ${steps.length} statements of ${migration.name}`);
-        throw error;
+        this.#checkTransaction(migration);
+        completed += 1;
       }
+      const buildsIndexes = this.#engine.direction === 'up' && steps.some(({ text }) => /concurrently/i.test(text));
+      if (buildsIndexes) await refuseInvalidIndexes(this.#session, this.#tenant, migration);
+      await this.#record([migration]);
+    } catch (error) {
+      if (completed > 0) this.#committed.push(`${completed} of ${steps.length} statements of ${migration.name}`);
+      throw error;
     }
-    await this.#record([migration]);
     this.#committed.push(migration.name);
+  }
+
+  /** A migration that ends our transaction undoes those before it; one that leaves its own open is undone itself. */
+  #checkTransaction(migration: Migration): void {
+    if (this.#session.isIdle !== this.#inTransaction) return;
+    throw new TenantError(this.#inTransaction ? endedTransaction(migration) : openTransaction(migration));
   }
 
   async #record(migrations: readonly Migration[]): Promise<void> {
@@ -201,14 +228,15 @@ export class Change {
   /** Only migrations without a transaction leave something behind; then the operator must know what. */
   async #sayWhatStays(error: unknown): Promise<unknown> {
     if (this.#inTransaction && this.#committed.length === 0) return error;
-    const invalid = await findInvalidIndexes(this.#session, this.#tenant);
+    // The error comes first: a session that cannot answer any more must not hide it.
+    const invalid = await findInvalidIndexes(this.#session, this.#tenant).catch(() => []);
     const { detail, hint, ...failure } = toFailure(error);
     const details = [
       ...(detail === undefined ? [] : [detail]),
       ...(this.#committed.length === 0 ? [] : [`already committed on this tenant: ${this.#committed.join(', ')}`]),
       ...(invalid.length === 0 ? [] : [`invalid indexes: ${invalid.join(', ')}`]),
     ];
-    const advice = invalid.length === 0 ? hint : 'drop the invalid indexes, then run the same command again';
+    const advice = invalid.length === 0 ? hint : adviceOnInvalid(this.#tenant, invalid);
     return new TenantError(
       {
         ...failure,
@@ -239,5 +267,23 @@ function noDownSection(migration: Migration) {
     code: 'no-down',
     file: migration.displayPath,
     hint: 'write what takes it back below a line `-- Down Migration`',
+  };
+}
+
+function endedTransaction(migration: Migration) {
+  return {
+    message: 'the migration ended the tenant’s transaction',
+    code: 'transaction-ended',
+    file: migration.displayPath,
+    hint: 'remove COMMIT and ROLLBACK from it; after a COMMIT, look at what stays on this tenant: the history does not tell',
+  };
+}
+
+function openTransaction(migration: Migration) {
+  return {
+    message: 'the migration left a transaction open, which is rolled back',
+    code: 'transaction-open',
+    file: migration.displayPath,
+    hint: 'remove BEGIN from it: without a transaction each statement stands alone',
   };
 }

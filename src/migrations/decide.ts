@@ -1,7 +1,8 @@
-import { type Failure, RefusedError } from '../errors.ts';
+import { type Failure, RefusedError, TenantError } from '../errors.ts';
 import { plural } from '../words.ts';
 import type { ChangePlan } from './change-tenant.ts';
 import type { Migration, MigrationFolder } from './folder.ts';
+import type { AppliedMigration } from './history.ts';
 import type { Inspector } from './inspection.ts';
 import { planDown, planUp, type Standing, type Target } from './plan.ts';
 
@@ -67,6 +68,30 @@ export function decideDown(standing: Standing, folder: MigrationFolder, target: 
   }
   const left = standing.applied.slice(0, standing.applied.length - steps.length);
   return { plan: { from: standing.applied.at(-1)?.name ?? null, to: left.at(-1)?.name ?? null, migrations } };
+}
+
+/**
+ * What is left of a plan when the history under the lock is another than the one it was made for. Two operators who
+ * both take back one migration take back one: only what `mayRun` holds is ever run, which was planned, looked through
+ * and consented to.
+ */
+export function keepToPlan(
+  planned: ChangePlan,
+  anew: ChangePlan,
+  applied: readonly AppliedMigration[],
+  direction: 'up' | 'down',
+  mayRun: ReadonlySet<Migration>,
+): ChangePlan {
+  const names = new Set(applied.map(({ name }) => name));
+  const left = planned.migrations.filter(({ name }) => names.has(name) === (direction === 'down'));
+  if (left.length === 0) return { from: anew.from, to: anew.from, migrations: [] };
+  const unplanned = anew.migrations.find((migration) => !mayRun.has(migration));
+  if (unplanned === undefined) return anew;
+  throw new TenantError({
+    message: `somebody else changed the tenant meanwhile: ${unplanned.name} would run, which was not planned`,
+    code: 'changed-meanwhile',
+    hint: 'look at the plan again with --dry-run, then run the same command again',
+  });
 }
 
 /** An applied file that was changed since says that the folder is not what the tenants were built from. */

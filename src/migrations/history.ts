@@ -152,7 +152,7 @@ export function recordApplied(tenant: Tenant, applied: readonly { name: string; 
      ORDER BY position`;
 }
 
-/** Takes rows out of the history; the newest of each name, as node-pg-migrate's own names are unique. */
+/** Takes all rows of these names out of the history; a name has more than one only when somebody else wrote it twice. */
 export function removeApplied(tenant: Tenant, names: readonly string[]): Sql {
   return sql`DELETE FROM ${identifier(tenantSchema(tenant), historyTable)} WHERE name = ANY (${names}::text[])`;
 }

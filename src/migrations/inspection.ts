@@ -93,7 +93,7 @@ function judge(statement: Statement, usesTransaction: boolean): Verdict | null {
   if (endsTransaction(statement)) {
     return {
       message: 'transaction control inside a migration would end the tenant’s own transaction half-way',
-      hint: 'remove BEGIN and COMMIT: each tenant is one transaction anyway; or mark the file `-- tenantctl:no-transaction`',
+      hint: 'remove it: each tenant is one transaction anyway, and a file without one sends each statement alone',
       scope: null,
     };
   }

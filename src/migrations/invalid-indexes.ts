@@ -1,22 +1,42 @@
+import { TenantError } from '../errors.ts';
 import { type Tenant, tenantSchema } from '../fleet/tenant.ts';
+import { quoteQualified } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
+import type { Migration } from './folder.ts';
 
 /**
  * Names of a tenant's indexes that a failed CREATE INDEX CONCURRENTLY left behind: they cost every write and serve no
- * query, and IF NOT EXISTS takes them for good ones. For a report: empty when the session cannot answer.
+ * query, and IF NOT EXISTS takes them for good ones.
  */
 export async function findInvalidIndexes(session: Session, tenant: Tenant): Promise<readonly string[]> {
-  try {
-    const rows = await session.query<{ name: string }>(sql`
-      SELECT c.relname AS name
-        FROM pg_catalog.pg_index i
-        JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-       WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname = ${tenantSchema(tenant)}
-       ORDER BY c.relname`);
-    return rows.map(({ name }) => name);
-  } catch {
-    return [];
-  }
+  const rows = await session.query<{ name: string }>(sql`
+    SELECT c.relname AS name
+      FROM pg_catalog.pg_index i
+      JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname = ${tenantSchema(tenant)}
+     ORDER BY c.relname`);
+  return rows.map(({ name }) => name);
+}
+
+/** What the operator does about them. */
+export function adviceOnInvalid(tenant: Tenant, names: readonly string[]): string {
+  const drops = names.map((name) => `DROP INDEX CONCURRENTLY ${quoteQualified(tenantSchema(tenant), name)};`);
+  return `drop the invalid indexes (${drops.join(' ')}), then run the same command again`;
+}
+
+/**
+ * Fails a tenant that has some left after a migration that builds indexes: a run that was killed half-way left one, and
+ * IF NOT EXISTS has now skipped it without an error.
+ */
+export async function refuseInvalidIndexes(session: Session, tenant: Tenant, migration: Migration): Promise<void> {
+  const invalid = await findInvalidIndexes(session, tenant);
+  if (invalid.length === 0) return;
+  throw new TenantError({
+    message: 'the statements ran, but there are invalid indexes in the schema',
+    code: 'invalid-index',
+    file: migration.displayPath,
+    hint: adviceOnInvalid(tenant, invalid),
+  });
 }

@@ -25,11 +25,14 @@ export function locateError(
   completed: number,
 ): TenantError {
   // What JavaScript throws in a migration is the migration's mistake and not ours.
-  const { code, ...failure } = toFailure(error);
+  const { code, hint, ...failure } = toFailure(error);
+  // A file or a host that it did not find is its own too: our hints are about the server.
+  const isOwnHint = migration.kind === 'js' && failure.sqlState === undefined;
   const offset = sent === null ? null : (offsetOfPosition(error, sent) ?? offsetOfStatement(sent, completed));
   const located: Failure = {
     ...failure,
     ...(code === undefined || code === 'internal' ? {} : { code }),
+    ...(hint === undefined || isOwnHint ? {} : { hint }),
     file: migration.displayPath,
     ...(offset === null ? {} : lineAndColumn(migration.text, offset)),
   };

@@ -1,4 +1,5 @@
 import { TenantError } from '../errors.ts';
+import { isRefusedLogin, toFailure } from './failure.ts';
 import { Session } from './session.ts';
 import { type AuthenticationEvents, guardAuthentication } from './settings/authentication.ts';
 import type { ConnectionSettings, TargetSessionAttrs } from './settings/connection-settings.ts';
@@ -7,7 +8,7 @@ import type { HostSettings } from './settings/hosts.ts';
 import { orderHosts, toPgConfig } from './settings/pg-config.ts';
 import { isWorthNextAttempt, tlsAttempts, watchTlsAnswer } from './settings/tls-attempts.ts';
 import { sql } from './sql.ts';
-import { errorCode } from './sqlstates.ts';
+import { errorCode, isTooManyConnections } from './sqlstates.ts';
 
 export interface SessionOptions {
   /** For pg_stat_activity until the session is made ready for a tenant. */
@@ -40,10 +41,7 @@ async function connectToFirst(
   const errors: unknown[] = [];
   for (const host of hosts) {
     try {
-      const session = await connectToHost(settings, host, options);
-      if (await fits(session, wanted)) return session;
-      await session.end();
-      errors.push(new TenantError({ message: `${describeHost(host)} is not ${wanted}`, code: 'wrong-host' }));
+      return await connectToFitting(settings, host, wanted, options);
     } catch (error) {
       errors.push(error);
       // A login that one host refuses, the others refuse too; asking them would only fill their logs.
@@ -51,13 +49,28 @@ async function connectToFirst(
     }
   }
   if (errors.length <= 1) throw errors[0] ?? new TenantError({ message: `server ${settings.serverId} has no host` });
-  throw new TenantError(
-    {
-      message: `no host of server ${settings.serverId} will do: ${errors.map((error) => (error as Error).message).join('; ')}`,
-      code: errorCode(errors[0]) ?? 'no-host',
-    },
-    { cause: errors[0] },
-  );
+  // A full host is worth waiting for, and one that refuses this login is there, whatever the others say.
+  const cause = errors.find(isTooManyConnections) ?? errors.find(isRefusedLogin) ?? errors[0];
+  const reasons = errors.map((error) => toFailure(error).message).join('; ');
+  const message = `no host of server ${settings.serverId} will do: ${reasons}`;
+  throw new TenantError({ ...toFailure(cause), message }, { cause });
+}
+
+async function connectToFitting(
+  settings: ConnectionSettings,
+  host: HostSettings,
+  wanted: TargetSessionAttrs,
+  options: SessionOptions,
+): Promise<Session> {
+  const session = await connectToHost(settings, host, options);
+  let isFit = false;
+  try {
+    isFit = await fits(session, wanted);
+    if (isFit) return session;
+  } finally {
+    if (!isFit) await session.end();
+  }
+  throw new TenantError({ message: `${describeHost(host)} is not ${wanted}`, code: 'wrong-host' });
 }
 
 async function connectToHost(
@@ -76,7 +89,8 @@ async function connectToHost(
       });
     } catch (error) {
       firstError ??= error;
-      if (!isWorthNextAttempt(attempt, error, answer())) break;
+      // Who did not answer in time will not answer in another way.
+      if (errorCode(error) === 'ETIMEDOUT' || !isWorthNextAttempt(attempt, error, answer())) break;
     }
   }
   throw firstError;

@@ -1,3 +1,4 @@
+import type { QueryConfig } from 'pg';
 import type { Session } from './session.ts';
 import { sql } from './sql.ts';
 
@@ -21,12 +22,17 @@ export async function listDatabases(session: Session, prefix: string): Promise<r
   return rows.map(({ name }) => name);
 }
 
-/** The operator's own query over a registry of tenants; it can only read. */
+/**
+ * The operator's own query over a registry of tenants, on a session as the server gives it: nothing of an earlier use
+ * is left. It can only read: the extended protocol takes one statement, so that none can end the transaction first.
+ */
 export async function runRegistryQuery(session: Session, query: string): Promise<readonly unknown[]> {
+  session.preparedFor = null;
+  const discarded = session.raw('DISCARD ALL');
   const begun = session.raw('BEGIN READ ONLY');
   const limited = session.raw(`SET LOCAL statement_timeout = ${queryTimeoutMs}`);
-  const answered = session.raw(query);
-  const results = await Promise.allSettled([begun, limited, answered]);
+  const answered = session.raw({ text: query, queryMode: 'extended' } as QueryConfig);
+  const results = await Promise.allSettled([discarded, begun, limited, answered]);
   await session.raw('ROLLBACK');
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;

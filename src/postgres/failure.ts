@@ -11,6 +11,7 @@ const hints: Readonly<Record<string, string>> = {
   [sqlStates.duplicateTable]: 'it was made outside these migrations, or by an older run that was not one transaction',
   ECONNREFUSED: 'is the server running, and do host and port in the inventory fit?',
   ENOENT: 'is the server running? there is no such socket',
+  ETIMEDOUT: 'is the server reachable from here? a firewall may drop what is sent to it',
   ENOTFOUND: 'the host name in the inventory cannot be resolved',
 };
 
@@ -37,7 +38,13 @@ function ownMistake(error: unknown): { readonly code?: string } {
 export function errorKind(error: unknown): 'connection' | 'too-many-connections' | 'other' {
   if (isTooManyConnections(error)) return 'too-many-connections';
   if (isConnectionError(error)) return 'connection';
-  return error instanceof TenantError && error.cause !== undefined ? errorKind(error.cause) : 'other';
+  if (!(error instanceof TenantError)) return 'other';
+  return errorKind(error.cause ?? { code: error.failure.code });
+}
+
+/** One database may refuse a login (pg_hba.conf) that the others of its server take. */
+export function isRefusedLogin(error: unknown): boolean {
+  return toFailure(error).sqlState === sqlStates.invalidAuthorization;
 }
 
 function messageOf(error: unknown): string {

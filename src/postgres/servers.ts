@@ -1,9 +1,9 @@
 import { RefusedError } from '../errors.ts';
 import { connect, type SessionOptions } from './connect.ts';
+import { errorKind, isRefusedLogin } from './failure.ts';
 import { probeServer, type ServerFacts, sharesBackends } from './server-probe.ts';
 import type { Session } from './session.ts';
 import type { ConnectionSettings } from './settings/connection-settings.ts';
-import { isConnectionError } from './sqlstates.ts';
 
 /**
  * The servers of one run. The first session of each asks the server about itself, before others are opened: how many
@@ -25,17 +25,26 @@ export class Servers {
     return this.#facts.get(server);
   }
 
+  /**
+   * Settles when the first session of a server has its answer; undefined when nobody asks. Rejects with what is true
+   * for all who wait for it: a server that is down or full. A database that is missing or closed is its own affair.
+   */
+  asking(server: string): Promise<void> | undefined {
+    if (this.#facts.has(server)) return undefined;
+    return this.#probes.get(server)?.then(
+      () => {},
+      (error: unknown) => {
+        const isShared = errorKind(error) !== 'other' && !isRefusedLogin(error);
+        if (isShared || error instanceof RefusedError) throw error;
+      },
+    );
+  }
+
   /** Opens a session in a database of a server. */
   async connect(server: string, database: string): Promise<Session> {
-    const known = this.#probes.get(server);
-    if (known !== undefined) {
-      const facts = await known.catch((error: unknown) => {
-        // Down for one is down for all who wait for the same answer; a missing database is its own affair.
-        if (isConnectionError(error) || error instanceof RefusedError) throw error;
-      });
-      if (facts !== undefined) return this.#open(server, database);
-    }
-    return this.#openFirst(server, database);
+    const asking = this.asking(server);
+    if (asking !== undefined) await asking;
+    return this.#facts.has(server) ? this.#open(server, database) : this.#openFirst(server, database);
   }
 
   async #openFirst(server: string, database: string): Promise<Session> {

@@ -1,4 +1,5 @@
 import { unlockAll } from './advisory-locks.ts';
+import { errorKind } from './failure.ts';
 import type { Session } from './session.ts';
 
 /** A backend that has touched 20,000 tables holds 216 MB: it is renewed after this many tenants. */
@@ -17,14 +18,24 @@ interface Pool {
 export class SessionPools {
   readonly #connect: (server: string, database: string) => Promise<Session>;
   readonly #limitOf: (server: string) => number;
+  readonly #asking: (server: string) => Promise<void> | undefined;
+  /** What is left of the limit of a server that ran out of connections. */
+  readonly #caps = new Map<string, number>();
+  #isClosed = false;
   readonly #pools = new Map<string, Pool>();
   /** Sessions on a server: open, being opened or being closed. */
   readonly #counts = new Map<string, number>();
   readonly #waiting = new Map<string, (() => void)[]>();
 
-  constructor(connect: (server: string, database: string) => Promise<Session>, limitOf: (server: string) => number) {
+  /** `asking`: while it waits for a server's word on itself, which may lower the limit, only one session is opened. */
+  constructor(
+    connect: (server: string, database: string) => Promise<Session>,
+    limitOf: (server: string) => number,
+    asking: (server: string) => Promise<void> | undefined = () => undefined,
+  ) {
     this.#connect = connect;
     this.#limitOf = limitOf;
+    this.#asking = asking;
   }
 
   /** Lends a session of that database. One that `work` failed with is not reused: nobody knows its state. */
@@ -34,7 +45,8 @@ export class SessionPools {
     let reusable = false;
     try {
       const result = await work(session);
-      reusable = !session.isBroken && session.isIdle && session.tenantsServed < tenantsPerSession;
+      const isSound = !session.isBroken && session.isIdle && session.tenantsServed < tenantsPerSession;
+      reusable = isSound && !this.#isClosed && this.#count(server) <= this.#limit(server);
       return result;
     } finally {
       if (reusable) {
@@ -55,7 +67,7 @@ export class SessionPools {
    */
   warm(server: string, database: string, count: number): void {
     const pool = this.#poolOf(server, database);
-    const room = Math.min(count - pool.idle.length, this.#limitOf(server) - this.#count(server));
+    const room = Math.min(count - pool.idle.length, this.#limit(server) - this.#count(server));
     for (let opened = 0; opened < room; opened += 1) {
       const warming = this.#open(server, database).then(
         (session) => void pool.idle.push(session),
@@ -75,7 +87,9 @@ export class SessionPools {
     await Promise.all(idle.splice(0).map((session) => this.#end(server, session)));
   }
 
+  /** Closes all that are idle, now or when they are given back; no session is lent any more. */
   async closeAll(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([...this.#pools.values()].flatMap(({ warming }) => [...warming]));
     const closing = [...this.#pools.values()].flatMap(({ server, idle }) =>
       idle.splice(0).map((session) => this.#end(server, session)),
@@ -90,16 +104,25 @@ export class SessionPools {
       if (idle !== undefined && !idle.isBroken) return idle;
       if (idle !== undefined) await this.#end(server, idle);
       else if (pool.warming.size > 0) await this.#nextRelease(server);
-      else if (this.#count(server) < this.#limitOf(server)) return this.#open(server, database);
-      else if (!(await this.#evictIdle(server))) await this.#nextRelease(server);
+      else if (this.#count(server) < this.#limit(server)) {
+        const asking = this.#asking(server);
+        if (asking === undefined) return this.#open(server, database);
+        await asking;
+      } else if (!(await this.#evictIdle(server))) await this.#nextRelease(server);
     }
   }
 
   async #open(server: string, database: string): Promise<Session> {
+    if (this.#isClosed) throw new Error('the sessions of this run were closed');
+    const limit = this.#limit(server);
     this.#counts.set(server, this.#count(server) + 1);
     try {
       return await this.#connect(server, database);
     } catch (error) {
+      // All that were refused together halve the limit once.
+      if (errorKind(error) === 'too-many-connections' && limit === this.#limit(server)) {
+        this.#caps.set(server, Math.max(1, Math.floor(Math.min(limit, this.#count(server)) / 2)));
+      }
       this.#counts.set(server, this.#count(server) - 1);
       this.#wake(server);
       throw error;
@@ -135,6 +158,10 @@ export class SessionPools {
     const waiting = this.#waiting.get(server) ?? [];
     this.#waiting.delete(server);
     for (const resolve of waiting) resolve();
+  }
+
+  #limit(server: string): number {
+    return Math.min(this.#limitOf(server), this.#caps.get(server) ?? Number.POSITIVE_INFINITY);
   }
 
   #count(server: string): number {

@@ -1,6 +1,10 @@
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { Sql } from './sql.ts';
 import { errorCode, isConnectionError, sqlStates } from './sqlstates.ts';
+
+/** After this long a request to cancel will not be taken any more. */
+const cancelTimeoutMs = 5000;
 
 /** How far a text of several statements got. */
 export interface ScriptResult {
@@ -29,7 +33,7 @@ export interface ConnectOptions {
 
 /** What we need of node-postgres' own connection. */
 interface Connection {
-  readonly stream: { destroy(): void };
+  readonly stream: { destroy(error?: Error): void };
   once(event: 'end', listener: () => void): void;
 }
 
@@ -59,9 +63,10 @@ export class Session {
   /** Opens a connection with exactly these settings; rejects with the server's or the network's error. */
   static async connect(config: pg.ClientConfig, options: ConnectOptions = {}): Promise<Session> {
     options.cut?.throwIfAborted();
-    const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig);
+    // The library's own timeout has no code, and could not be told from a connection that was lost.
+    const client = new pg.Client({ ...config, connectionTimeoutMillis: 0, pipeline: true } as pg.ClientConfig);
     const session = new Session(client, config);
-    const { connection } = client as unknown as { connection: Connection };
+    const connection = session.#connection;
     connection.once('end', () => {
       session.#isLost = true;
     });
@@ -69,8 +74,19 @@ export class Session {
     options.cut?.addEventListener('abort', cut);
     client.on('end', () => options.cut?.removeEventListener('abort', cut));
     options.guard?.(connection);
-    await session.#run(client.connect());
+    const { connectionTimeoutMillis: timeoutMs = 0 } = config;
+    const giveUp = () => connection.stream.destroy(noAnswerError(config, timeoutMs));
+    const timer = timeoutMs > 0 ? setTimeout(giveUp, timeoutMs) : undefined;
+    try {
+      await session.#run(client.connect());
+    } finally {
+      clearTimeout(timer);
+    }
     return session;
+  }
+
+  get #connection(): Connection {
+    return (this.#client as unknown as { connection: Connection }).connection;
   }
 
   /** The process id the server announced; behind a pooler it is not the backend's. */
@@ -110,8 +126,12 @@ export class Session {
     });
   }
 
-  /** Asks the server to cancel what runs here. Resolves when the request was delivered. */
+  /**
+   * Asks the server to cancel what runs here. Resolves when the request was delivered, or when nobody took it. It may
+   * still strike later, so that nobody else should get this session.
+   */
   async cancel(): Promise<void> {
+    this.#isBroken = true;
     const { processID, secretKey, sslNegotiation } = this.#client as unknown as {
       processID: number;
       secretKey: number;
@@ -121,11 +141,15 @@ export class Session {
     const { ssl } = this.#config;
     const connection = new pg.Connection({ ssl, sslNegotiation } as never);
     const events = connection as unknown as {
+      readonly stream: Socket;
       connect(port: number | string, host?: string): void;
       requestSsl(): void;
       cancel(processId: number, secretKey: number): void;
       on(event: string, listener: (error?: unknown) => void): void;
     };
+    // The process does not stay for the sake of a request that nobody takes.
+    events.stream.unref();
+    const timer = setTimeout(() => events.stream.destroy(), cancelTimeoutMs).unref();
     await new Promise<void>((resolve) => {
       const send = () => events.cancel(processID, secretKey);
       if (ssl) events.on('sslconnect', send);
@@ -139,6 +163,13 @@ export class Session {
       if (host.startsWith('/')) events.connect(`${host}/.s.PGSQL.${port}`);
       else events.connect(port, host);
     });
+    clearTimeout(timer);
+  }
+
+  /** Drops the connection at once. The server goes on until it notices, and the backend's locks stay until then. */
+  destroy(): void {
+    this.#isBroken = true;
+    this.#connection.stream.destroy();
   }
 
   /** Closes the connection; resolves when the server has closed its side too, so that it no longer counts. */
@@ -166,4 +197,8 @@ export class Session {
     const lost = new Error('the connection to the server was lost', { cause: error });
     return Object.assign(lost, { code: sqlStates.connectionFailure });
   }
+}
+
+function noAnswerError({ host, port }: pg.ClientConfig, timeoutMs: number): Error {
+  return Object.assign(new Error(`no answer from ${host}:${port} within ${timeoutMs / 1000} s`), { code: 'ETIMEDOUT' });
 }

@@ -32,6 +32,8 @@ const connectionErrorCodes = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'ETIMEDOUT',
+  // Ours: the host answers, but is not what target_session_attrs asks for.
+  'wrong-host',
 ]);
 
 /** The code of an error by the server (a SQLSTATE) or by the network (`ECONNREFUSED`); null when it has none. */

@@ -101,3 +101,15 @@ test('an edited file of a shared schema is repaired like those of tenants', asyn
   expect(report.shared).toMatchObject([{ schema: 'public', value: { repaired: ['0002_more'] } }]);
   expect((await fleet.run('migrate --all')).exitCode).toBe(0);
 });
+
+test('a plan says that a shared schema holds its tenants back, as the run would', async () => {
+  const fleet = await sharedFleet('SELECT 1;', { schemas: 2, databases: 1 });
+  await fleet.write('0001_uses.sql', 'CREATE TABLE uses (id int);');
+  await fleet.writeInventory({
+    shared: [{ server: 'main', database: fleet.db.name, schema: 'nowhere', migrations: './migrations/shared' }],
+  });
+  for (const argv of ['migrate --all --dry-run', 'migrate plan --all', 'migrate --all']) {
+    const report = await fleet.json(argv);
+    expect([argv, report.exitCode, report.summary]).toEqual([argv, 3, 'd01 done, t01 skipped, t02 skipped']);
+  }
+});

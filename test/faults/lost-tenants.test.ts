@@ -4,6 +4,8 @@ import { closedPort } from '../support/closed-port.ts';
 import { asSuperuser } from '../support/database.ts';
 import { createFleet, readReport } from '../support/fleet.ts';
 import { tableMigration, threeTables } from '../support/migrations.ts';
+import { startOwnCluster } from '../support/own-cluster.ts';
+import { spawnCli } from '../support/spawn-cli.ts';
 
 test('what vanishes between the survey and its turn is a failure of its own', async () => {
   const fleet = await createFleet({
@@ -126,4 +128,23 @@ test('a database that is missing is its tenant’s affair, and no server is call
   const report = await fleet.json('migrate --all');
   expect([report.exitCode, report.summary]).toEqual([3, 'a failed, t01 done']);
   expect(report.of('a').error).toMatchObject({ sqlState: '3D000' });
+});
+
+test('a login that one database refuses does not make its server unreachable; one that all refuse does', async () => {
+  const cluster = await startOwnCluster();
+  await cluster.query('postgres', 'create database refused');
+  await cluster.query('postgres', 'create database taken');
+  const fleet = await createFleet({ migrations: threeTables });
+  const tenants = ['refused', 'taken'].map((database) => ({ id: database, server: 'main', database }));
+  await fleet.writeInventory({ servers: { main: { url: cluster.url('postgres') } }, tenants });
+  const report = await fleet.json('migrate --all');
+  expect([report.exitCode, report.summary]).toEqual([3, 'refused failed, taken done']);
+  expect(report.of('refused').error).toMatchObject({ sqlState: '28000' });
+  expect((await fleet.run('migrate -t refused')).exitCode).toBe(5);
+});
+
+test('a mistake that is found while discovery is under way ends the process', async () => {
+  const fleet = await createFleet({ schemas: 1, databases: 1, inventory: { migrations: './no-such-folder' } });
+  const { exitCode, stderr } = await spawnCli('migrate status --all', fleet.folder).ended;
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining('no-such-folder')]);
 });

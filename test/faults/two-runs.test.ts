@@ -42,6 +42,35 @@ test('the one that comes second plans anew under the lock', async () => {
   expect(report.of('t01').value).toEqual({ from: '0002_long', to: '0002_long', applied: [] });
 });
 
+test('two operators who take back one migration take back one, and two who run the next one run one', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: {
+      ...threeTables,
+      '0004_held.sql': `-- Up Migration\n${passBarrier};\n-- Down Migration\n${passBarrier};`,
+    },
+    inventory: { timeouts: patientTimeouts },
+  });
+  expect((await fleet.run('migrate --all')).exitCode).toBe(0);
+  const barrier = await makeBarrier(fleet.db);
+  const twice = async (argv: string) => {
+    await barrier.close('tenant_t01');
+    const runs = [fleet.start(argv), fleet.start(argv)];
+    await eventually('both stand at the tenant', async () => {
+      const rows = await fleet.db.query(`select from pg_stat_activity
+        where datname = current_database() and application_name like 'tenantctl/%/t01'`);
+      return rows.length === 2 ? rows : null;
+    });
+    await barrier.open('tenant_t01');
+    return (await Promise.all(runs.map(({ ended }) => ended))).map(({ exitCode }) => exitCode);
+  };
+  expect(await twice('migrate down --all --yes')).toEqual([0, 0]);
+  expect(await fleet.history('tenant_t01')).toEqual(['0001_one', '0002_two', '0003_three']);
+  await fleet.write('0005_next.sql', tableMigration('next'));
+  expect(await twice('migrate --all --count 1')).toEqual([0, 0]);
+  expect(await fleet.history('tenant_t01')).toEqual(['0001_one', '0002_two', '0003_three', '0004_held']);
+});
+
 test('tenants of one database never wait for each other, and a done one is let go of at once', async () => {
   const fleet = await createFleet({
     schemas: 3,

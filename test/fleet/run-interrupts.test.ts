@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { TenantError } from '../../src/errors.ts';
 import {
   fakeClock,
   makePlace,
@@ -173,6 +174,26 @@ describe('--timeout', () => {
       step: 'copying',
       error: { code: 'timeout', message: 'gave up after 15min', hint: expect.stringContaining('--timeout') },
     });
+  });
+
+  it.each([
+    ['57014', undefined],
+    ['23505', '23505'],
+  ])('keeps what else is known of the tenant (SQLSTATE %s)', async (sqlState, kept) => {
+    fakeClock();
+    const known = { file: 'migrations/0002_b.sql', line: 3, column: 1, detail: 'already committed: 0001_a' };
+    const place = makePlace(makeTenants(1), {
+      work: async (_scope, _batch, task) => {
+        await untilAborted(task.signal).catch(() => {
+          throw new TenantError({ message: 'canceling statement', hint: 'try again', sqlState, ...known });
+        });
+      },
+    });
+    const [outcome] = await runClockUntil(startRun([place], { timeoutMs: 1000 }).outcomes);
+    expect(outcome).toMatchObject({
+      error: { ...known, code: 'timeout', message: 'gave up after 1s', hint: expect.stringContaining('--timeout') },
+    });
+    expect(outcome?.status === 'failed' ? outcome.error.sqlState : null).toBe(kept);
   });
 
   it('keeps no timer that would fire later', async () => {

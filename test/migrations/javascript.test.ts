@@ -151,3 +151,71 @@ exports.down = (pgm) => { pgm.noTransaction(); pgm.dropIndex('a', 'id', { name: 
   expect((await fleet.json('migrate down --all --count 2 --yes')).exitCode).toBe(0);
   expect(await indexes()).toHaveLength(0);
 });
+
+test.each([
+  ['ROLLBACK', 'exports.up = (pgm) => { pgm.sql("ROLLBACK"); };', 'transaction-ended'],
+  ['COMMIT and BEGIN', 'exports.up = (pgm) => { pgm.sql("COMMIT"); pgm.sql("BEGIN"); };', 'transaction-ended'],
+  [
+    'COMMIT on its way out of the transaction',
+    'exports.up = async (pgm) => { pgm.noTransaction(); await pgm.db.query("COMMIT"); };',
+    'transaction-ended',
+  ],
+  [
+    'BEGIN without a transaction',
+    'exports.up = (pgm) => { pgm.noTransaction(); pgm.sql("BEGIN"); };',
+    'transaction-open',
+  ],
+])('%s inside one never gets into the history', async (_, text, code) => {
+  const fleet = await createFleet({ schemas: 1, migrations: { '0001_a.js': text } });
+  const report = await fleet.json('migrate --all');
+  expect(report.of('t01')).toMatchObject({ status: 'failed', error: { code, file: 'migrations/0001_a.js' } });
+  // What the server rolls back is not told as committed.
+  expect(report.of('t01').error).not.toHaveProperty('detail');
+  expect((await fleet.history('tenant_t01')) ?? []).toEqual([]);
+});
+
+test('ROLLBACK in SQL that the parser does not know never gets into the history', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    // Backslashes escape only on a server that is told so: nothing that reads the file alone can know.
+    migrations: {
+      '0001_a.sql': 'CREATE TABLE a (id int);',
+      '0002_b.sql': "SELECT 'it\\'s'; ROLLBACK;",
+      '0003_c.sql': 'CREATE TABLE c (id int);',
+    },
+  });
+  await fleet.db.query(`alter database ${fleet.db.name} set standard_conforming_strings to off`);
+  const report = await fleet.json('migrate --all');
+  expect(report.of('t01')).toMatchObject({
+    status: 'failed',
+    error: { code: 'transaction-ended', file: 'migrations/0002_b.sql' },
+  });
+  expect(await fleet.tables()).toEqual([]);
+  expect(await fleet.history('tenant_t01')).toBeNull();
+});
+
+test('a file that a migration does not find is no word about the server', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: { '0001_a.js': 'exports.up = () => { require("fs").readFileSync("/nowhere/at/all"); };' },
+  });
+  const { error } = (await fleet.json('migrate --all')).of('t01');
+  expect(error).toMatchObject({ code: 'ENOENT', file: 'migrations/0001_a.js' });
+  expect(error).not.toHaveProperty('hint');
+});
+
+test('no further step is sent when the time is up between two', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: {
+      // A handler in the database keeps the cancelled step from failing.
+      '0001_a.js': `exports.up = (pgm) => {
+  pgm.sql("DO $$ BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END $$");
+  pgm.sql("DO $$ BEGIN RAISE 'sent'; END $$");
+};`,
+    },
+  });
+  const { error } = (await fleet.json('migrate --all --timeout 300ms')).of('t01');
+  expect(error).toMatchObject({ code: 'timeout' });
+  expect(error).not.toHaveProperty('sqlState');
+});

@@ -55,7 +55,7 @@ test('what stays after a failure is told: migrations, statements, and an invalid
       detail: expect.stringMatching(
         /already committed on this tenant: 1 of 2 statements of 0002_i; invalid indexes: u$/,
       ),
-      hint: 'drop the invalid indexes, then run the same command again',
+      hint: 'drop the invalid indexes (DROP INDEX CONCURRENTLY "tenant_t01"."u";), then run the same command again',
     },
   });
   // What is not complete is not in the history.
@@ -71,6 +71,49 @@ test('what stays after a failure is told: migrations, statements, and an invalid
     'already committed on this tenant: 0001_one, 1 of 2 statements of 0002_i',
   );
   expect(await fleet.history('tenant_t02')).toEqual(['0001_one']);
+});
+
+test.each([
+  ['0002_u.sql', '-- tenantctl:no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS u ON one (id);'],
+  [
+    '0002_u.js',
+    `exports.up = (pgm) => {
+  pgm.noTransaction();
+  pgm.createIndex('one', 'id', { name: 'u', unique: true, concurrently: true, ifNotExists: true });
+};`,
+  ],
+])('an invalid index that IF NOT EXISTS of %s skips is not taken for a good one', async (name, text) => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: { '0001_one.sql': tableMigration('one') },
+  });
+  await fleet.run('migrate --all');
+  await fleet.db.query('insert into tenant_t01.one values (1), (1)');
+  await fleet.write(name, text);
+  expect((await fleet.json('migrate --all')).of('t01').error).toMatchObject({ sqlState: '23505' });
+  await fleet.db.query('truncate tenant_t01.one');
+
+  const skipped = await fleet.json('migrate --all');
+  expect(skipped.of('t01').error).toMatchObject({
+    code: 'invalid-index',
+    file: `migrations/${name}`,
+    detail: 'already committed on this tenant: 1 of 1 statements of 0002_u; invalid indexes: u',
+    hint: expect.stringContaining('DROP INDEX CONCURRENTLY "tenant_t01"."u"'),
+  });
+  expect(await fleet.history('tenant_t01')).toEqual(['0001_one']);
+
+  await fleet.db.query('drop index tenant_t01.u');
+  expect((await fleet.json('migrate --all')).exitCode).toBe(0);
+  expect(await indexes(fleet)).toEqual(['tenant_t01.u']);
+});
+
+test('an invalid index of somebody else does not stop a migration that builds none', async () => {
+  const fleet = await createFleet({ schemas: 1, migrations: { '0001_one.sql': tableMigration('one') } });
+  await fleet.run('migrate --all');
+  await fleet.db.query('insert into tenant_t01.one values (1), (1)');
+  await expect(fleet.db.query('create unique index concurrently u on tenant_t01.one (id)')).rejects.toThrow();
+  await fleet.write('0002_v.sql', '-- tenantctl:no-transaction\nVACUUM one;');
+  expect((await fleet.json('migrate --all')).exitCode).toBe(0);
 });
 
 test('the same command carries on where it was cut', async () => {

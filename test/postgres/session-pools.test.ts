@@ -179,6 +179,99 @@ describe('SessionPools', () => {
     expect(await pools.use(server, first, pidOf)).toBe(pid);
   });
 
+  it('closes a session that is given back after all were closed, and lends none', async () => {
+    const { pools, pids } = makePools(2);
+    const hold = Promise.withResolvers<void>();
+    const lent = Promise.withResolvers<void>();
+    const using = pools.use(server, first, () => {
+      lent.resolve();
+      return hold.promise;
+    });
+    await lent.promise;
+    await pools.closeAll();
+    hold.resolve();
+    await using;
+    expect(await pids()).toEqual([]);
+    await expect(pools.use(server, first, pidOf)).rejects.toThrow('closed');
+  });
+
+  it('keeps no more idle sessions than a limit that was lowered meanwhile', async () => {
+    let limit = 2;
+    const pools = new SessionPools(
+      (_server, database) => connectSession(database),
+      () => limit,
+    );
+    onTestFinished(() => pools.closeAll());
+    const [one, two] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const lent: Session[] = [];
+    const use = (until: Promise<void>) =>
+      pools.use(server, first, (session) => until.finally(() => lent.push(session)));
+    const uses = [use(one.promise), use(two.promise)];
+    limit = 1;
+    one.resolve();
+    await uses[0];
+    two.resolve();
+    await uses[1];
+    expect(lent.map(({ isBroken }) => isBroken)).toEqual([true, false]);
+  });
+
+  it('halves the limit of a server that has no connection left, once for all that were refused together', async () => {
+    let room = 6;
+    const pools = new SessionPools(
+      async (_server, database) => {
+        room -= 1;
+        if (room < 0) throw Object.assign(new Error('full'), { code: '53300' });
+        return connectSession(database);
+      },
+      () => 8,
+    );
+    onTestFinished(() => pools.closeAll());
+    const together = Array.from({ length: 8 }, () => pools.use(server, first, pidOf));
+    const refused = (await Promise.allSettled(together)).filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(2);
+    room = 100;
+    let used = 0;
+    let most = 0;
+    const allInUse = Promise.withResolvers<void>();
+    const work = async (session: Session) => {
+      used += 1;
+      most = Math.max(most, used);
+      if (used === 4) allInUse.resolve();
+      await allInUse.promise;
+      await pidOf(session);
+      used -= 1;
+    };
+    await Promise.all(Array.from({ length: 12 }, () => pools.use(server, first, work)));
+    expect(most).toBe(4);
+  });
+
+  it('opens one session only while a server is asked about itself', async () => {
+    const answer = Promise.withResolvers<void>();
+    let limit = 5;
+    let asking: Promise<void> | undefined;
+    let opened = 0;
+    const pools = new SessionPools(
+      async (_server, database) => {
+        opened += 1;
+        if (opened === 1) {
+          asking = answer.promise;
+          await asking;
+        }
+        return connectSession(database);
+      },
+      () => limit,
+      () => asking,
+    );
+    onTestFinished(() => pools.closeAll());
+    const uses = databases.map(({ name }) => pools.use(server, name, pidOf));
+    expect(opened).toBe(1);
+    limit = 1;
+    asking = undefined;
+    answer.resolve();
+    expect(new Set(await Promise.all(uses)).size).toBe(3);
+    expect(opened).toBe(3);
+  });
+
   it('closes the idle sessions of one database when asked, and lends new ones', async () => {
     const { pools, pids } = makePools(3);
     await pools.use(server, first, pidOf);

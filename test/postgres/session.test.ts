@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
 import { sql } from '../../src/postgres/sql.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { openProxy } from '../support/proxy.ts';
 import { connectSession, openSession, pidOf } from '../support/sessions.ts';
 
 const database = await createTestDatabase();
@@ -114,7 +115,7 @@ describe('script', () => {
 });
 
 describe('cancel', () => {
-  it('ends the statement that runs, and the session goes on', async () => {
+  it('ends the statement that runs; the session goes on, but nobody else gets it', async () => {
     const session = await openSession(database.name);
     const pid = await pidOf(session);
     const sleeping = session.query(sql`SELECT pg_catalog.pg_sleep(600)`);
@@ -122,7 +123,7 @@ describe('cancel', () => {
     await runs(pid, 'pg_sleep');
     await session.cancel();
     await failed;
-    expect(session.isBroken).toBe(false);
+    expect(session.isBroken).toBe(true);
     expect(await pidOf(session)).toBe(pid);
   });
 
@@ -172,6 +173,27 @@ describe('a session', () => {
     expect(await last).toEqual([{ n: 1 }]);
     expect(session.isBroken).toBe(true);
     await session.end();
+  });
+
+  it('can be dropped although the network is gone', async () => {
+    const proxy = await openProxy();
+    const session = await connectSession(database.name, { host: '127.0.0.1', port: proxy.port });
+    proxy.fallSilent();
+    const failed = expect(session.query(sql`SELECT 1`)).rejects.toMatchObject({ code: '08006' });
+    session.destroy();
+    await failed;
+    expect(session.isBroken).toBe(true);
+    await session.end();
+  });
+
+  it('that gets no answer says so: nothing was lost', async () => {
+    const proxy = await openProxy();
+    proxy.fallSilent();
+    const config = { host: '127.0.0.1', port: proxy.port, connectionTimeoutMillis: 50 };
+    await expect(connectSession(database.name, config)).rejects.toMatchObject({
+      code: 'ETIMEDOUT',
+      message: `no answer from 127.0.0.1:${proxy.port} within 0.05 s`,
+    });
   });
 
   it('rejects with what the server says when it cannot be opened', async () => {

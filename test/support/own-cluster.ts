@@ -11,13 +11,14 @@ export interface OwnCluster extends Pick<LocalCluster, 'socketDir' | 'port' | 'u
   readonly query: (database: string, text: string) => Promise<void>;
 }
 
-/** Takes about a second. Only the role `guarded` is asked for a password. Gone at the end of the file that calls it. */
+/** Takes about a second. Only the role `guarded` is asked for a password, and nobody gets into the database `refused`. Gone at the end of the file that calls it. */
 export async function startOwnCluster(settings: Readonly<Record<string, string | number>> = {}): Promise<OwnCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'tenantctl-hba-'));
   afterAll(() => rm(folder, { recursive: true, force: true }));
   await chmod(folder, 0o755);
   const hba = join(folder, 'pg_hba.conf');
-  await writeFile(hba, 'local all guarded scram-sha-256\nlocal all all trust\n', { mode: 0o644 });
+  const rules = ['local refused all reject', 'local all guarded scram-sha-256', 'local all all trust', ''];
+  await writeFile(hba, rules.join('\n'), { mode: 0o644 });
   const { postgres } = inject('cluster');
   const cluster = await startCluster({ postgres, env: process.env, settings: { ...settings, hba_file: hba } });
   afterAll(cluster.stop);

@@ -13,6 +13,9 @@ import { readService } from './service-file.ts';
 import { createTlsContext } from './tls-context.ts';
 import { type Folders, resolveTls } from './tls-settings.ts';
 
+/** Unless keepalives_idle is set: the two hours of most systems are too long to notice that a network is gone. */
+const keepAliveIdleS = 60;
+
 export interface ConnectionInput extends Folders {
   readonly serverId: string;
   /** The inventory's `url`; null: service file, PG* variables and defaults alone. */
@@ -71,7 +74,7 @@ function resolveSettings(input: ConnectionInput): ConnectionSettings {
     loadBalanceHosts: choose(settings, 'load_balance_hosts', ['disable', 'random'], 'disable') === 'random',
     connectTimeoutMs: timeoutS === null ? input.connectTimeoutMs : Math.max(0, timeoutS) * 1000,
     keepAlive: wholeNumber(settings, 'keepalives') !== 0,
-    keepAliveIdleMs: Math.max(0, wholeNumber(settings, 'keepalives_idle') ?? 0) * 1000,
+    keepAliveIdleMs: Math.max(0, wholeNumber(settings, 'keepalives_idle') ?? keepAliveIdleS) * 1000,
     tls,
     authentication: {
       channelBinding: choose(settings, 'channel_binding', ['disable', 'prefer', 'require'], 'prefer'),

@@ -46,7 +46,7 @@ describe('defaults', () => {
       loadBalanceHosts: false,
       connectTimeoutMs: 10_000,
       keepAlive: true,
-      keepAliveIdleMs: 0,
+      keepAliveIdleMs: 60_000,
       tls: { mode: 'prefer', negotiation: 'postgres', verify: 'none' },
       authentication: { channelBinding: 'prefer', requireAuth: null },
       warnings: [],
