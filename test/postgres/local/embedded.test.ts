@@ -58,15 +58,17 @@ describe("the toolchain's PostgreSQL", () => {
     const root = await makeCheckout(await openFolder());
     const packageFolder = (await findEmbeddedPackage(root))!;
     const user = await findServerUser();
+    const readOriginals = () => readdir(join(packageFolder, 'native', 'lib'), { withFileTypes: true });
+    // The package's own install script may have run, or not: npm 12 asks before it runs any.
+    const before = await readOriginals();
     const copies = await Promise.all([1, 2, 3].map(() => prepareEmbedded(packageFolder, root, user)));
     expect(new Set(copies).size).toBe(1);
     expect(await readdir(join(root, '.cache'))).toHaveLength(1);
     const libraries = await readdir(join(copies[0]!, '..', 'lib'), { withFileTypes: true });
     expect(libraries.some((entry) => entry.isSymbolicLink())).toBe(true);
-    const originals = await readdir(join(packageFolder, 'native', 'lib'), { withFileTypes: true });
     const listed = JSON.parse(await readFile(join(packageFolder, 'native', 'pg-symlinks.json'), 'utf8')) as unknown[];
     expect(listed.length).toBeGreaterThan(0);
-    expect(originals.filter((entry) => entry.isSymbolicLink())).toEqual([]);
+    expect(await readOriginals()).toEqual(before);
   });
 
   test('is not there in the published package', async () => {
