@@ -72,10 +72,15 @@ export async function time(
 export async function median(runs: number, once: () => Promise<Timing>): Promise<Timing> {
   const timings: Timing[] = [];
   for (let run = 0; run < runs; run += 1) timings.push(await once());
-  timings.sort((a, b) => a.ms - b.ms);
-  const middle = timings[Math.floor(runs / 2)];
-  if (middle === undefined) throw new Error('no run');
-  return { ms: middle.ms, peakBytes: Math.max(...timings.map(({ peakBytes }) => peakBytes)) };
+  return middle(timings);
+}
+
+/** The middle time, the largest peak. */
+export function middle(timings: readonly Timing[]): Timing {
+  const sorted = timings.toSorted((a, b) => a.ms - b.ms);
+  const found = sorted[Math.floor(sorted.length / 2)];
+  if (found === undefined) throw new Error('no run');
+  return { ms: found.ms, peakBytes: Math.max(...timings.map(({ peakBytes }) => peakBytes)) };
 }
 
 /** One promise: what was measured, what it is compared with, and whether it is kept. */
