@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts';
-import type { CommandView, Result, RetryOutcome } from '../output/result.ts';
+import type { CommandView, Result } from '../output/result.ts';
 
 /** One flag of a command, in commander's notation: `-t, --tenant <pattern...>`. */
 export interface Flag {
@@ -32,7 +32,6 @@ export interface Command<O = unknown, V = unknown> {
   retryFlags?(options: O): readonly string[];
   /** Whether the report may name a command that does failed tenants again; a check has none. */
   readonly canRetry?: boolean;
-  readonly retryOutcomes?: readonly RetryOutcome[];
 }
 
 /** A view for commands whose whole answer is lines of text. */

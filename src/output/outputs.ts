@@ -48,8 +48,6 @@ export interface Outputs {
    * people read it on stderr, which is the caller's to write. Gives the terminal back.
    */
   fail(error: unknown, end: { readonly durationMs: number }): Promise<void>;
-  /** Gives the terminal back at once, for the moment before the process goes. Synchronous; may be called at any time. */
-  release(): void;
 }
 
 interface Report {
@@ -102,7 +100,6 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
         options.stderr,
       );
     },
-    release: () => progress.close(),
   };
 }
 

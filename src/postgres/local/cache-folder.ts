@@ -24,7 +24,8 @@ export async function findTempFolder(user: ServerUser | null): Promise<string> {
 
 /**
  * Where copies of PostgreSQL's programs are kept between runs: the repository's ignored `.cache`, or a folder of our
- * own under the temporary one when the repository cannot be written or `user` cannot read it (a home folder that only its owner may enter).
+ * own under the temporary one when the repository cannot be written or `user` cannot read it (it lies in a folder that
+ * only its owner may enter).
  */
 export async function findCacheFolder(root: string, user: ServerUser | null): Promise<string> {
   if (await hasToolchain(root)) {
