@@ -1,4 +1,4 @@
-import type { Outcome } from './outcome.ts';
+import type { Blocker, Outcome } from './outcome.ts';
 import type { Tenant } from './tenant.ts';
 
 /**
@@ -10,6 +10,8 @@ export type RunEvent =
   | { readonly type: 'phase'; readonly name: string; readonly servers: ReadonlyMap<string, number> }
   | { readonly type: 'started'; readonly tenant: Tenant }
   | { readonly type: 'step'; readonly tenant: Tenant; readonly step: string }
+  /** It waits for what others hold, in a statement or in the queue for its next try; an empty list: no more. */
+  | { readonly type: 'blocked'; readonly tenant: Tenant; readonly blockers: readonly Blocker[] }
   | { readonly type: 'settled'; readonly outcome: Outcome }
   /** Not about one tenant: a server that cannot be read, a limit lowered, a run that stops starting tenants. */
   | { readonly type: 'notice'; readonly level: 'info' | 'warning'; readonly message: string; readonly hint?: string }

@@ -4,10 +4,30 @@ import type { Tenant } from './tenant.ts';
 /** `not-started` counts towards exit 3 and 4; `hibernated` has a total of its own. */
 export type SkipReason = 'not-started' | 'hibernated';
 
+/** A session that keeps a tenant waiting: it holds a lock, or a snapshot that an index build waits for. */
+export interface Blocker {
+  /** Of its backend. */
+  readonly pid: number;
+  /** Its application_name. */
+  readonly application: string | null;
+  readonly user: string | null;
+  /** `active`, `idle in transaction`, … */
+  readonly state: string | null;
+  /** RFC 3339, UTC: when its transaction, and its current or last statement, began. */
+  readonly transactionStartedAt: string | null;
+  readonly queryStartedAt: string | null;
+  /** The tenant that it works on, when it is one of ours. */
+  readonly tenant: string | null;
+}
+
 interface Settled {
   readonly tenant: Tenant;
   /** Milliseconds from the first touch of this tenant to its end; 0 when it was never touched. */
   readonly durationMs: number;
+  /** Said when it took more than one. */
+  readonly attempts?: number;
+  /** Who was last seen to keep it waiting. */
+  readonly blockedBy?: readonly Blocker[];
 }
 
 /** Exactly one of these for each selected tenant, whatever happened to its batch. */

@@ -45,6 +45,7 @@ export class NdjsonReport {
         return this.#outcomeLine(markFinding(event.outcome, this.#view));
       case 'started':
       case 'step':
+      case 'blocked':
         return '';
     }
   }
