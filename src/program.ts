@@ -18,6 +18,7 @@ interface Typed {
 
 /** Runs one command line in a world; resolves to its exit code and never rejects. */
 export async function runProgram(argv: readonly string[], world: World): Promise<number> {
+  if (argv[0] === 'complete' && argv[1] === '--') return answerShell(argv.slice(2), world);
   try {
     const typed = await readCommandLine(argv, world);
     if (typed === null) return exitCodes.ok;
@@ -30,6 +31,18 @@ export async function runProgram(argv: readonly string[], world: World): Promise
     );
     return exitCodeOfError(error);
   }
+}
+
+/** Half a line of an error would stand in the middle of what a person types: who completes says nothing. */
+async function answerShell(words: readonly string[], world: World): Promise<number> {
+  try {
+    const { completeWords } = await import('./commands/complete.ts');
+    world.stdout.write(await completeWords(words, world));
+  } catch {
+    // An inventory with a mistake, a folder that cannot be read: the command itself will tell.
+    world.stdout.write(':4\n');
+  }
+  return exitCodes.ok;
 }
 
 /** Null: help was asked for and shown. */

@@ -45,7 +45,11 @@ async function runDoctor(context: Context, options: DoctorOptions): Promise<Resu
   return {
     outcomes: [],
     text: report(options.quiet ? checks.filter(isTrouble) : checks),
-    findings: checks.filter(isTrouble).length,
+    findings: checks.filter(isTrouble).map(({ id, subject, message, fix }) => ({
+      message: `${subject}: ${message}`,
+      code: id,
+      ...(fix === null ? {} : { hint: fix }),
+    })),
     extra: { checks },
     ...(inventory === null ? {} : { environment: inventory.environment }),
   };

@@ -7,6 +7,7 @@ function flag(group: string, fromEnvironment: boolean) {
 const selecting = flag('Which tenants:', false);
 const limiting = flag('How much at once:', true);
 const guarding = flag('When something fails:', true);
+const rolling = flag('Gradually:', true);
 const printing = flag('Output:', true);
 
 export const selectionFlags: readonly Flag[] = [
@@ -29,6 +30,14 @@ export const limitFlags: readonly Flag[] = [
   limiting('--timeout <duration>', 'give up a tenant after this long, like 15min (default: never)'),
 ];
 
+/** How a change goes through the fleet. Each beats the same key of the inventory's `rollout`. */
+export const rolloutFlags: readonly Flag[] = [
+  rolling('--waves <list>', 'then in waves: shares of all that are selected, like 10%,50%,100%'),
+  { ...rolling('--soak <duration>', 'wait so long after each wave, before its health check'), fromEnvironment: false },
+  rolling('--health-sql <sql>', 'run on every migrated tenant after each wave; a row that comes back stops the run'),
+  rolling('--health-command <command>', 'run by the shell after each wave; an exit code other than 0 stops the run'),
+];
+
 /** For commands that change tenants. */
 export const changeFlags: readonly Flag[] = [
   guarding('--canary <n|p%>', 'these many first; all must succeed before the others start'),
@@ -38,6 +47,11 @@ export const changeFlags: readonly Flag[] = [
     'start no further tenant when this many failed for one cause (default: 3; 0: never)',
   ),
   guarding('--lock-wait <duration>', 'wait this long for a tenant that another run has (default: 30s)'),
+  guarding(
+    '--tries <n>',
+    'attempts at a tenant whose lock was not to be had or whose connection was lost (default: 20)',
+  ),
+  guarding('--retry-for <duration>', 'no further attempt after this long, nor waiting for a server (default: 5min)'),
   guarding('--lock-timeout <duration>', 'lock_timeout of the tenants’ sessions (default: the inventory’s, 2s)'),
   guarding('--grace <duration>', 'after a SIGTERM, cancel running statements after this long (default: 20s)'),
   { ...guarding('--skip-unreachable', 'go on without servers that cannot be reached'), fromEnvironment: false },
@@ -56,7 +70,10 @@ export const dryRunFlag: Flag = {
 /** Every command has these. */
 export const commonFlags: readonly Flag[] = [
   printing('-c, --config <file>', 'the inventory (default: tenants.yaml, found upward from here)'),
-  printing('-o, --output <format[=file]>', 'table, json or ndjson; repeatable; one without a file goes to stdout'),
+  printing(
+    '-o, --output <format[=file]>',
+    'table, json, ndjson, junit or github; repeatable; one without a file goes to stdout',
+  ),
   printing('--json', 'short for -o json'),
   printing('-q, --quiet', 'print failures only'),
   printing('-v, --verbose', 'a line for each tenant'),

@@ -18,7 +18,11 @@ export interface FleetOptions {
   /** Milliseconds. */
   readonly timeoutMs: number | null;
   readonly skipUnreachable: boolean;
+  /** The flags themselves, for the record of the run; without those that say how to print. */
+  readonly typed?: RawOptions;
 }
+
+const printing = new Set(['config', 'output', 'json', 'quiet', 'verbose', 'color', 'debug']);
 
 export function readFleetOptions(raw: RawOptions): FleetOptions {
   const run = readText(raw, 'fromRun');
@@ -44,6 +48,7 @@ export function readFleetOptions(raw: RawOptions): FleetOptions {
     }),
     timeoutMs: readDuration(raw, 'timeout'),
     skipUnreachable: readSwitch(raw, 'skipUnreachable'),
+    typed: Object.fromEntries(Object.entries(raw).filter(([key]) => !printing.has(key))),
   };
 }
 

@@ -1,47 +1,88 @@
 import type { Context } from '../context.ts';
+import { UsageError } from '../errors.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import type { Tenant } from '../fleet/tenant.ts';
 import type { Migration, MigrationFolder } from '../migrations/folder.ts';
 import { type RepairResult, repairChecksums } from '../migrations/repair.ts';
 import type { Result } from '../output/result.ts';
 import { changeTenants } from './change-tenants.ts';
-import type { Command, RawOptions } from './command.ts';
+import type { Command, Flag, RawOptions } from './command.ts';
 import { askConsent } from './consent.ts';
 import { changeFlags, consentFlags, dryRunFlag, limitFlags, selectionFlags } from './flags.ts';
 import { type MigrationOptions, readMigrationOptions } from './migration-options.ts';
 import { countTenants } from './migration-view.ts';
-import { type Fleet, mergeOutcomes } from './open-fleet.ts';
-import { readSwitch } from './read-options.ts';
+import { type Fleet, mergeOutcomes, withFleet } from './open-fleet.ts';
+import { readDuration, readSwitch } from './read-options.ts';
 import { recordRun } from './record-run.ts';
+import { type LockResult, repairLocks } from './repair-locks.ts';
 import { sharedEntries, surveyShared, surveyTenants, withMigrations } from './survey-fleet.ts';
 
 interface RepairOptions extends MigrationOptions {
   readonly yes: boolean;
+  /** Locks in place of checksums. */
+  readonly locks: boolean;
+  readonly force: boolean;
+  readonly idleMs: number;
 }
 
-/** `tenantctl migrate repair`: accepts that applied files were edited. */
-export const migrateRepair: Command<RepairOptions, RepairResult> = {
+const defaultIdleMs = 300_000;
+
+function lockFlag(flags: string, description: string): Flag {
+  return { flags, description, fromEnvironment: false, group: 'Stale locks:' };
+}
+
+const lockFlags: readonly Flag[] = [
+  lockFlag('--locks', 'look for sessions that hold the tenants’ locks, and end those that nobody works on'),
+  lockFlag(
+    '--idle <duration>',
+    'with --locks: without a statement for so long, a session is abandoned (default: 5min)',
+  ),
+  lockFlag('--force', 'with --locks: also end sessions that may be at work, and those of node-pg-migrate'),
+];
+
+/** `tenantctl migrate repair`: accepts that applied files were edited, or frees locks that nobody needs. */
+export const migrateRepair: Command<RepairOptions, RepairResult | LockResult> = {
   name: 'migrate repair',
-  summary: 'accept applied files that were edited: record their checksums as they are now',
+  summary: 'accept applied files that were edited, or free stale locks',
   examples: [
     ['tenantctl migrate repair --all --dry-run', 'which files were edited, and how many tenants ran them before'],
     ['tenantctl migrate repair --all', 'after a look at the edit: a comment, say, and not a statement'],
+    ['tenantctl migrate repair --all --locks', 'who holds locks of tenants; sessions that nobody works on are ended'],
   ],
-  flags: [...selectionFlags, dryRunFlag, ...consentFlags, ...limitFlags, ...changeFlags],
+  flags: [...selectionFlags, ...lockFlags, dryRunFlag, ...consentFlags, ...limitFlags, ...changeFlags],
   view: {
-    columns: ['tenant', 'repaired'],
-    row: (outcome, { verbose }) =>
-      outcome.status === 'done' && verbose ? [outcome.tenant.id, outcome.value.repaired.join(' ') || '-'] : null,
+    columns: ['tenant', 'found'],
+    row: (outcome, { verbose }) => {
+      if (outcome.status !== 'done' || !verbose) return null;
+      const { value } = outcome;
+      const found = 'held' in value ? value.held.map(({ pid }) => `pid ${pid}`) : value.repaired;
+      return [outcome.tenant.id, found.join(' ') || '-'];
+    },
   },
-  options: (raw: RawOptions) => ({ ...readMigrationOptions(raw), yes: readSwitch(raw, 'yes') }),
-  run: (context, options) => {
+  options: readRepairOptions,
+  run: (context, options): Promise<Result<RepairResult | LockResult>> => {
     const mode = options.dryRun ? 'read' : 'change';
-    return withMigrations(context, { ...options, mode, writesNothing: options.dryRun }, (fleet, folder) => {
-      return repair(context, fleet, folder, options);
-    });
+    const open = { ...options, mode, writesNothing: options.dryRun } as const;
+    if (options.locks) return withFleet(context, open, (fleet) => repairLocks(context, fleet, options));
+    return withMigrations(context, open, (fleet, folder) => repair(context, fleet, folder, options));
   },
+  retryFlags: ({ locks, force }) => [...(locks ? ['--locks'] : []), ...(force ? ['--force'] : [])],
   canRetry: true,
 };
+
+function readRepairOptions(raw: RawOptions): RepairOptions {
+  const locks = readSwitch(raw, 'locks');
+  for (const name of locks ? [] : ['force', 'idle']) {
+    if (raw[name] !== undefined) throw new UsageError(`--${name} goes with --locks`);
+  }
+  return {
+    ...readMigrationOptions(raw),
+    yes: readSwitch(raw, 'yes'),
+    locks,
+    force: readSwitch(raw, 'force'),
+    idleMs: readDuration(raw, 'idle') ?? defaultIdleMs,
+  };
+}
 
 async function repair(
   context: Context,

@@ -85,7 +85,9 @@ async function status(
       ...warnings(histogram),
       ...shared.map(describeShared),
     ],
-    findings: shared.filter((outcome) => outcome.status === 'done' && outcome.finding === true).length,
+    findings: shared
+      .filter((outcome) => outcome.status === 'done' && outcome.finding === true)
+      .map((outcome) => ({ message: describeShared(outcome), code: 'pending' })),
     extra: {
       histogram,
       ...sharedEntries(

@@ -1,39 +1,100 @@
 import type { Context } from '../context.ts';
+import type { Rollout } from '../fleet/inventory/rollout.ts';
 import type { Outcome } from '../fleet/outcome.ts';
-import { placeKey, type Tenant } from '../fleet/tenant.ts';
-import type { Engine } from '../migrations/change.ts';
 import type { ChangeResult } from '../migrations/change-tenant.ts';
-import { decideUp } from '../migrations/decide.ts';
 import type { MigrationFolder } from '../migrations/folder.ts';
 import { readTarget } from '../migrations/plan.ts';
 import type { Result } from '../output/result.ts';
-import type { Command } from './command.ts';
-import { changeFlags, dryRunFlag, limitFlags, selectionFlags } from './flags.ts';
-import { type MigrationJob, planJob, prepareEngine, runJob } from './migration-job.ts';
+import { checkPlan, folderOfPlan } from './check-plan.ts';
+import type { Command, RawOptions } from './command.ts';
+import { describePlan } from './describe-plan.ts';
+import { changeFlags, dryRunFlag, limitFlags, rolloutFlags, selectionFlags } from './flags.ts';
+import { refuseHealthSql } from './health.ts';
+import type { MigrationJob } from './migration-job.ts';
 import { type MigrationOptions, readMigrationOptions, retryFlags, upTargetFlags } from './migration-options.ts';
-import { changeView, describeChange, describeShared } from './migration-view.ts';
+import { changeView, describeChange } from './migration-view.ts';
 import { type Fleet, mergeOutcomes } from './open-fleet.ts';
-import { describeJobs } from './plan-text.ts';
-import { recordRun } from './record-run.ts';
-import { sharedEntries, surveyShared, surveyTenants, withMigrations } from './survey-fleet.ts';
+import { type PlanFile, readPlanFile } from './plan-file.ts';
+import { reviewPlan } from './plan-review.ts';
+import { fleetOfPlan, optionsOfPlan, refuseBesidePlan } from './plan-run.ts';
+import { runPreflight } from './preflight.ts';
+import { readText, readTexts } from './read-options.ts';
+import { type JoinRun, recordRun } from './record-run.ts';
+import { withReview } from './review-report.ts';
+import { afterWave, askHealth, cutRollout, readRolloutFlags } from './rollout.ts';
+import { recordedPlan } from './runs-plan.ts';
+import { sharedEntries, withMigrations } from './survey-fleet.ts';
+import { type Sweep, sweepBorn } from './sweep.ts';
+import { type Engines, planUpJobs, prepareEngines, runUpJobs, type UpJobs, type UpOutcomes } from './up-jobs.ts';
+
+/** What `migrate up` takes beside what every change takes. */
+export interface UpOptions extends MigrationOptions {
+  /** What the flags say; the inventory says the rest. */
+  readonly rollout: Partial<Rollout>;
+  readonly sweep: boolean;
+  readonly preflightSql: readonly string[];
+  /** Of a plan that was reviewed, as it was typed; null: none. */
+  readonly plan: string | null;
+}
 
 /** `tenantctl migrate`: brings tenants to the newest migration, or to the one that `--to` names. */
-export const migrateUp: Command<MigrationOptions, ChangeResult> = {
+export const migrateUp: Command<UpOptions, ChangeResult> = {
   name: 'migrate up',
   summary: 'run pending migrations, each tenant in one transaction',
   examples: [
     ['tenantctl migrate --all', 'bring every tenant to the newest migration'],
     ['tenantctl migrate --all --dry-run', 'show what would run, write nothing'],
     ['tenantctl migrate -l tier=free --canary 3', 'three tenants first; the others only if those succeed'],
+    ['tenantctl migrate --all --canary 1 --waves 10%,50%,100% --soak 5min', 'gradually, with time to look in between'],
+    ['tenantctl migrate --plan plan.json', 'run what was reviewed (migrate plan --out), or refuse'],
     ['tenantctl migrate --from-run k3f9 --outcome failed', 'once more those that failed in a run'],
   ],
-  flags: [...selectionFlags, ...upTargetFlags, dryRunFlag, ...limitFlags, ...changeFlags],
+  flags: [
+    ...selectionFlags,
+    ...upTargetFlags,
+    {
+      flags: '--plan <file>',
+      description: 'exactly what `migrate plan --out <file>` wrote, on its tenants; refuses when anything has changed',
+      fromEnvironment: false,
+      group: 'Which migrations:',
+    },
+    dryRunFlag,
+    {
+      flags: '--preflight-sql <sql...>',
+      description: 'run on every tenant before the first one moves; a row that comes back stops the run',
+      fromEnvironment: false,
+      group: 'Which migrations:',
+    },
+    {
+      flags: '--no-sweep',
+      description: 'do not look at the end for tenants that were born during the run',
+      fromEnvironment: false,
+      group: 'Which tenants:',
+    },
+    ...rolloutFlags,
+    ...limitFlags,
+    ...changeFlags,
+  ],
   view: changeView,
-  options: readMigrationOptions,
-  run: (context, options) => {
+  options: (raw: RawOptions) => {
+    const plan = readText(raw, 'plan');
+    const options = {
+      ...readMigrationOptions(raw),
+      rollout: readRolloutFlags(raw),
+      sweep: raw.sweep !== false,
+      preflightSql: readTexts(raw, 'preflightSql'),
+      plan,
+    };
+    if (plan !== null) refuseBesidePlan(options);
+    return options;
+  },
+  run: async (context, typed) => {
+    const plan = typed.plan === null ? null : await readPlanFile(typed.plan, context.cwd);
+    const options = plan === null ? typed : { ...typed, ...optionsOfPlan(plan, typed) };
     const mode = options.dryRun ? 'read' : 'change';
     return withMigrations(context, { ...options, mode, writesNothing: options.dryRun }, (fleet, folder) => {
-      return migrate(context, fleet, folder, options);
+      if (plan === null) return migrate(context, fleet, folder, options, null);
+      return migrate(context, fleetOfPlan(context, fleet, plan), folderOfPlan(plan, folder), options, plan);
     });
   },
   retryFlags,
@@ -44,151 +105,133 @@ async function migrate(
   context: Context,
   fleet: Fleet,
   folder: MigrationFolder,
-  options: MigrationOptions,
+  options: UpOptions,
+  plan: PlanFile | null,
 ): Promise<Result<ChangeResult>> {
-  const { tenants, shared } = await planUpJobs(context, fleet, folder, options);
-  const { environment } = fleet.inventory;
-  if (options.dryRun) return describePlan(fleet, tenants, shared, options.fake);
-
-  const engines = await prepareEngines(tenants, shared, options.fake);
-  const work = (recorded: Context) => migrateInOrder(recorded, fleet, { tenants, shared, engines }, options);
-  const hasWork = [tenants, ...shared].some((job) => job.work.size > 0);
-  const hasTrouble = [...fleet.rejected, ...tenants.settled].some(({ status }) => status !== 'done');
-  const isRecorded = hasWork || hasTrouble;
-  const { outcomes, sharedOutcomes } = isRecorded
-    ? await recordRun(context, fleet, 'migrate', manifestOptions(options, tenants), work)
-    : await work(context);
-  return {
-    outcomes: mergeOutcomes<ChangeResult>(fleet.selected, outcomes),
-    run: isRecorded ? fleet.run : null,
-    environment,
-    sources: fleet.sources,
-    text: describeChange(environment, tenants, outcomes, sharedOutcomes),
-    extra: sharedEntries(
-      sharedOutcomes.map(({ tenant }) => tenant),
-      sharedOutcomes,
-    ),
-  };
-}
-
-/** Reads where everybody stands and decides what would run; refuses what must not. */
-export async function planUpJobs(
-  context: Context,
-  fleet: Fleet,
-  folder: MigrationFolder,
-  options: MigrationOptions,
-): Promise<{ readonly tenants: MigrationJob; readonly shared: readonly MigrationJob[] }> {
-  const target = readTarget(folder, options.to, options.count);
-  const [surveyed, surveyedShared] = [
-    await surveyTenants(context, fleet, folder, fleet.tenants),
-    // Faking is for tenants: what they share has a folder and a history of its own, and is left as it stands.
-    options.fake ? [] : await surveyShared(context, fleet),
-  ];
-  const everything = { to: null, count: null };
-  const tenants = planJob(surveyed, 'up', (standing) => decideUp(standing, folder, target, options.checkOrder));
-  const shared = surveyedShared.map((each) =>
-    planJob(each, 'up', (standing) => decideUp(standing, each.folder, everything, options.checkOrder)),
-  );
-  return { tenants, shared };
-}
-
-interface Prepared {
-  readonly tenants: MigrationJob;
-  readonly shared: readonly MigrationJob[];
-  readonly engines: { readonly tenants: Engine; readonly shared: ReadonlyMap<MigrationJob, Engine> };
-}
-
-/** Loaded before anything runs, so that an objection to a tenant's file is told before a shared schema has moved. */
-async function prepareEngines(
-  tenants: MigrationJob,
-  shared: readonly MigrationJob[],
-  fake: boolean,
-): Promise<Prepared['engines']> {
-  const prepared = await Promise.all(shared.map(async (job) => [job, await prepareEngine(job, fake)] as const));
-  return { tenants: await prepareEngine(tenants, fake), shared: new Map(prepared) };
-}
-
-/** What all tenants of a database use comes first; where it fails, they are not started. */
-async function migrateInOrder(
-  context: Context,
-  fleet: Fleet,
-  { tenants, shared, engines }: Prepared,
-  options: MigrationOptions,
-): Promise<{
-  readonly outcomes: readonly Outcome<ChangeResult>[];
-  readonly sharedOutcomes: readonly Outcome<ChangeResult>[];
-}> {
-  const sharedOutcomes: Outcome<ChangeResult>[] = [];
-  for (const [job, engine] of engines.shared) {
-    const outcomes = job.work.size === 0 ? [] : await runJob(context, fleet, job, engine, withoutCanary(options));
-    sharedOutcomes.push(...job.settled, ...outcomes);
+  const jobs = await planUpJobs(context, fleet, folder, options);
+  if (plan !== null) checkPlan(plan, jobs);
+  const rollout = { ...fleet.inventory.rollout, ...options.rollout };
+  const engines = await prepareEngines(jobs, options.fake);
+  await refuseHealthSql({ sql: rollout.healthSql, command: rollout.healthCommand });
+  if (!options.fake) await runPreflight(context, fleet, [jobs.tenants, ...jobs.shared], options.preflightSql);
+  if (options.dryRun) {
+    const described = await describePlan(fleet, jobs, options.fake);
+    return options.fake ? described : withReview(described, jobs, await reviewPlan(context, fleet, jobs));
   }
-  const isHeldBack = heldBackBy(shared.length === 0 ? [] : sharedOutcomes);
-  const free = new Map([...tenants.work].filter(([tenant]) => !isHeldBack(tenant)));
-  const settled = [
-    ...fleet.rejected,
-    ...tenants.settled.map((outcome) => (isHeldBack(outcome.tenant) ? holdBack(outcome.tenant) : outcome)),
-    ...[...tenants.work.keys()].filter(isHeldBack).map(holdBack),
-  ];
-  for (const outcome of settled) context.emit({ type: 'settled', outcome });
-  const done =
-    free.size === 0 ? [] : await runJob(context, fleet, { ...tenants, work: free }, engines.tenants, options);
-  return { outcomes: [...settled, ...done], sharedOutcomes };
+
+  const run = new UpRun(fleet, folder, jobs, engines, options, rollout);
+  const isRecorded = hasSomethingToTell(fleet, jobs);
+  const done = isRecorded
+    ? await recordRun(context, fleet, 'migrate', manifestOptions(options, jobs.tenants), (it, join) =>
+        run.perform(it, join),
+      )
+    : await run.perform(context, async () => {});
+  return toResult(fleet, jobs, done, isRecorded ? fleet.run : null);
 }
 
-/** Tenants in a database whose shared schema failed: also those that had nothing to do, or the run would look well. */
-function heldBackBy(sharedOutcomes: readonly Outcome[]): (tenant: Tenant) => boolean {
-  const failed = sharedOutcomes.filter(({ status }) => status !== 'done').map(({ tenant }) => placeKey(tenant));
-  const places = new Set(failed);
-  return (tenant) => places.has(placeKey(tenant));
+/** A run that finds everybody up to date leaves no record. */
+function hasSomethingToTell(fleet: Fleet, { tenants, shared }: UpJobs): boolean {
+  const hasWork = [tenants, ...shared].some((job) => job.work.size > 0);
+  return hasWork || [...fleet.rejected, ...tenants.settled].some(({ status }) => status !== 'done');
 }
 
-function holdBack(tenant: Tenant): Outcome<ChangeResult> {
-  const because = `the shared schema of database ${tenant.database} could not be migrated`;
-  return { tenant, status: 'skipped', reason: 'not-started', because, durationMs: 0 };
+interface UpDone extends UpOutcomes {
+  readonly born: Sweep;
+  /** Why the health check after the last wave is no good news; null: it is well, or was not asked for. */
+  readonly complaint: string | null;
 }
 
-/** What `--dry-run` and `migrate plan` answer: nothing is written, and the exit code is that of a run that went well. */
-export async function describePlan(
-  fleet: Fleet,
-  tenants: MigrationJob,
-  shared: readonly MigrationJob[],
-  fake: boolean,
-): Promise<Result<ChangeResult>> {
-  await prepareEngines(tenants, shared, fake);
-  const sharedOutcomes = shared.flatMap(({ settled }) => settled);
-  const isHeldBack = heldBackBy(sharedOutcomes);
-  const planned = [...tenants.work].map(([tenant, { plan, survey }]): Outcome<ChangeResult> => {
-    const pending = plan.migrations.map(({ name }) => name);
-    return { tenant, status: 'done', durationMs: 0, value: { from: survey.standing.version, to: plan.to, pending } };
-  });
-  const outcomes = [...tenants.settled, ...planned].map((outcome) =>
-    isHeldBack(outcome.tenant) ? holdBack(outcome.tenant) : outcome,
-  );
-  const troubled = sharedOutcomes.filter(({ status }) => status !== 'done');
+const nobodyBorn: Sweep = { selected: [], outcomes: [], sources: [] };
+
+/** One run: shared schemas, tenants in waves, those born meanwhile, a last look at how all are. */
+class UpRun {
+  readonly #fleet: Fleet;
+  readonly #folder: MigrationFolder;
+  readonly #jobs: UpJobs;
+  readonly #engines: Engines;
+  readonly #options: UpOptions;
+  readonly #rollout: Rollout;
+
+  constructor(
+    fleet: Fleet,
+    folder: MigrationFolder,
+    jobs: UpJobs,
+    engines: Engines,
+    options: UpOptions,
+    rollout: Rollout,
+  ) {
+    this.#fleet = fleet;
+    this.#folder = folder;
+    this.#jobs = jobs;
+    this.#engines = engines;
+    this.#options = { ...options, maxFailures: rollout.maxFailures };
+    this.#rollout = rollout;
+  }
+
+  async perform(context: Context, join: JoinRun): Promise<UpDone> {
+    const [fleet, rollout] = [this.#fleet, this.#rollout];
+    let count = 1;
+    const { outcomes, sharedOutcomes } = await runUpJobs(
+      context,
+      fleet,
+      this.#jobs,
+      this.#engines,
+      this.#options,
+      (tenants) => {
+        const waves = cutRollout(tenants, rollout);
+        count = waves.length;
+        const isExact = this.#options.plan !== null;
+        return { waves, afterWave: afterWave(context, fleet, rollout), isExact };
+      },
+    );
+    const wasStopped = () => context.interrupts.stop.aborted || outcomes.some(({ status }) => status === 'skipped');
+    const mayGoOn = this.#jobs.tenants.work.size > 0 && !wasStopped();
+    const born =
+      mayGoOn && this.#options.sweep
+        ? await sweepBorn(context, join, fleet, this.#folder, sharedOutcomes, this.#options)
+        : nobodyBorn;
+    const moved = [...outcomes, ...born.outcomes].filter(({ status, tenant }) => {
+      return status === 'done' && this.#jobs.tenants.work.has(tenant);
+    });
+    const done = moved.map(({ tenant }) => tenant);
+    const isAsked = mayGoOn && !context.interrupts.stop.aborted;
+    const complaint = isAsked
+      ? await askHealth(context, fleet, rollout, { name: '', number: count, count, done })
+      : null;
+    return { outcomes, sharedOutcomes, born, complaint };
+  }
+}
+
+function toResult(fleet: Fleet, jobs: UpJobs, done: UpDone, run: string | null): Result<ChangeResult> {
+  const { outcomes, sharedOutcomes, born, complaint } = done;
+  const { environment } = fleet.inventory;
+  const all = [...outcomes, ...born.outcomes];
+  const complaints = complaint === null ? [] : [complaint];
   return {
-    outcomes: mergeOutcomes<ChangeResult>(fleet.selected, fleet.rejected, outcomes),
-    run: null,
-    environment: fleet.inventory.environment,
-    sources: fleet.sources,
-    text: [...describeJobs(fleet.inventory.environment, tenants, shared), ...troubled.map(describeShared)],
+    outcomes: mergeOutcomes<ChangeResult>([...fleet.selected, ...born.selected], all),
+    run,
+    environment,
+    sources: [...fleet.sources, ...born.sources],
+    text: [...describeChange(environment, isMoved(jobs, born), all, sharedOutcomes), ...complaints],
+    findings: complaints.map((message) => ({ message, code: 'health' })),
     extra: {
-      dryRun: true,
       ...sharedEntries(
         sharedOutcomes.map(({ tenant }) => tenant),
         sharedOutcomes,
       ),
+      ...(complaint === null ? {} : { health: complaint }),
     },
   };
 }
 
-function manifestOptions(options: MigrationOptions, { folder, work }: MigrationJob) {
-  const { to, count, fake, checkOrder, limits, timeoutMs } = options;
-  const names = new Set([...work.values()].flatMap(({ plan }) => plan.migrations));
-  const migrations = Object.fromEntries([...names].map(({ name, checksum }) => [name, checksum]));
-  return { to, count, fake, checkOrder, limits, timeoutMs, folder: folder.path, migrations };
+/** Whether a run had something to do on a tenant. */
+function isMoved({ tenants }: UpJobs, born: Sweep): (outcome: Outcome<ChangeResult>) => boolean {
+  const isBorn = new Set(born.selected);
+  return ({ tenant }) => tenants.work.has(tenant) || isBorn.has(tenant);
 }
 
-function withoutCanary(options: MigrationOptions): MigrationOptions {
-  return { ...options, canary: null };
+function manifestOptions(options: UpOptions, job: MigrationJob) {
+  const { to, count, fake, checkOrder, limits, timeoutMs } = options;
+  const planned = recordedPlan(job, readTarget(job.folder, to, count));
+  return { to, count, fake, checkOrder, limits, timeoutMs, ...planned };
 }

@@ -2,8 +2,7 @@ import type { Context } from '../context.ts';
 import { TenantError } from '../errors.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import type { Tenant } from '../fleet/tenant.ts';
-import type { Engine } from '../migrations/change.ts';
-import { type ChangePlan, type ChangeResult, changeTenant } from '../migrations/change-tenant.ts';
+import type { ChangePlan, ChangeResult } from '../migrations/change-tenant.ts';
 import { type Audience, type Decision, keepToPlan, refuseEdited, refuseObjections } from '../migrations/decide.ts';
 import type { Migration, MigrationFolder } from '../migrations/folder.ts';
 import type { AppliedMigration } from '../migrations/history.ts';
@@ -12,9 +11,12 @@ import { loadJavaScript } from '../migrations/javascript.ts';
 import { compareToFolder, type Standing } from '../migrations/plan.ts';
 import { loadParser } from '../migrations/statements.ts';
 import type { Survey } from '../migrations/survey.ts';
+import type { Engine } from '../migrations/tenant-work.ts';
 import { type ChangeRun, changeTenants } from './change-tenants.ts';
 import type { MigrationOptions } from './migration-options.ts';
 import type { Fleet } from './open-fleet.ts';
+import { readLanes } from './plan-lanes.ts';
+import { StagedChange } from './staged-change.ts';
 import type { Surveyed } from './survey-fleet.ts';
 
 /** One folder's migrations on the tenants that it is for: what was decided, before anything is done. */
@@ -74,9 +76,8 @@ function settle(decision: Decision, direction: 'up' | 'down'): Decision | { read
 /** Loads what running needs and refuses (exit 5) what must not be run as it stands. */
 export async function prepareEngine(job: MigrationJob, fake: boolean): Promise<Engine> {
   const migrations = plannedMigrations(job);
-  const usesSql = [...migrations].some(({ kind }) => kind === 'sql');
   const usesJavaScript = [...migrations].some(({ kind }) => kind === 'js');
-  const inspector = new Inspector(usesSql ? await loadParser() : () => null);
+  const inspector = new Inspector(migrations.size > 0 ? await loadParser() : () => null);
   if (!fake) refuseObjections(migrations, job.direction, inspector, job.isShared ? 'shared' : audienceOf(job));
   const build = usesJavaScript && !fake ? await loadJavaScript(job.folder) : noJavaScript;
   return { direction: job.direction, fake, inspector, build };
@@ -95,31 +96,38 @@ const noJavaScript = (): never => {
   throw new TenantError({ message: 'a migration in JavaScript was not loaded', code: 'internal' });
 };
 
+/** How a job goes through the fleet; the canary and then all others at once, when nothing is said. */
+export interface Pace extends Pick<ChangeRun<ChangeResult>, 'waves' | 'afterWave'> {
+  /** Whatever a tenant lacks under its lock, it gets no more than was planned for it. */
+  readonly isExact?: boolean;
+}
+
 /** Runs a job over the fleet: one outcome for each tenant that had something to run. */
-export function runJob(
+export async function runJob(
   context: Context,
   fleet: Fleet,
   job: MigrationJob,
   engine: Engine,
   options: MigrationOptions,
+  { isExact = false, ...pace }: Pace = {},
 ): Promise<Outcome<ChangeResult>[]> {
   const prepared = plannedMigrations(job);
   const replan = (planned: ChangePlan, applied: readonly AppliedMigration[]): ChangePlan => {
     const decision = job.decide(compareToFolder(applied, job.folder));
     if ('failure' in decision) throw new TenantError(decision.failure);
     // Who asked for everything gets everything that was looked through; who counted gets what was counted.
-    const mayRun = job.direction === 'up' && options.count === null ? prepared : new Set(planned.migrations);
+    const isOpen = job.direction === 'up' && options.count === null && !isExact;
+    const mayRun = isOpen ? prepared : new Set(planned.migrations);
     return keepToPlan(planned, decision.plan, applied, job.direction, mayRun);
   };
+  const change = new StagedChange(job, engine, await readLanes(fleet, job, engine), replan);
   const run: ChangeRun<ChangeResult> = {
     phase: job.direction === 'up' ? 'migrating' : 'taking back',
     tenants: [...job.work.keys()],
-    change: (session, tenant, take) => {
-      const work = job.work.get(tenant);
-      if (work === undefined) throw new TenantError({ message: 'nothing was planned for it', code: 'internal' });
-      const plan = (applied: readonly AppliedMigration[]) => replan(work.plan, applied);
-      return changeTenant(session, tenant, work.survey, work.plan, { ...take, engine, plan });
-    },
+    lanes: (tenant) => change.lanesOf(tenant),
+    change: (session, tenant, take) => change.turn(session, tenant, take),
+    leftBehind: (tenant) => change.leftBehind(tenant),
+    ...pace,
   };
   return changeTenants(context, fleet, run, options);
 }

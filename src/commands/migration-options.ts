@@ -1,26 +1,17 @@
 import { UsageError } from '../errors.ts';
+import { type ChangeSettings, readChangeSettings } from './change-settings.ts';
 import type { Flag, RawOptions } from './command.ts';
 import { type FleetOptions, readFleetOptions } from './fleet-options.ts';
-import { readCount, readDuration, readShare, readSwitch, readText, type Share } from './read-options.ts';
+import { readCount, readSwitch, readText } from './read-options.ts';
 
 /** What `migrate up` and `migrate down` have in common. */
-export interface MigrationOptions extends FleetOptions {
+export interface MigrationOptions extends FleetOptions, ChangeSettings {
   readonly to: string | null;
   readonly count: number | null;
   readonly fake: boolean;
   readonly dryRun: boolean;
   readonly checkOrder: boolean;
-  readonly canary: Share | null;
-  readonly maxFailures: Share | null;
-  /** Null: never stop for that reason. */
-  readonly maxSameCause: number | null;
-  readonly lockWaitMs: number;
-  /** Null: the inventory's. */
-  readonly lockTimeoutMs: number | null;
 }
-
-const defaultSameCause = 3;
-const defaultLockWaitMs = 30_000;
 
 function flag(flags: string, description: string, fromEnvironment = true): Flag {
   return { flags, description, fromEnvironment, group: 'Which migrations:' };
@@ -42,21 +33,16 @@ export const downTargetFlags: readonly Flag[] = [
 ];
 
 export function readMigrationOptions(raw: RawOptions): MigrationOptions {
-  const sameCause = readCount(raw, 'maxSameCause', 0) ?? defaultSameCause;
   const [to, count] = [readText(raw, 'to'), readCount(raw, 'count')];
   if (to !== null && count !== null) throw new UsageError('--to and --count exclude each other');
   return {
     ...readFleetOptions(raw),
+    ...readChangeSettings(raw),
     to,
     count,
     fake: readSwitch(raw, 'fake'),
     dryRun: readSwitch(raw, 'dryRun'),
     checkOrder: raw.checkOrder !== false,
-    canary: readShare(raw, 'canary'),
-    maxFailures: readShare(raw, 'maxFailures'),
-    maxSameCause: sameCause === 0 ? null : sameCause,
-    lockWaitMs: readDuration(raw, 'lockWait') ?? defaultLockWaitMs,
-    lockTimeoutMs: readDuration(raw, 'lockTimeout'),
   };
 }
 

@@ -2,7 +2,6 @@ import type { Outcome } from '../fleet/outcome.ts';
 import type { ChangeResult } from '../migrations/change-tenant.ts';
 import type { CommandView } from '../output/result.ts';
 import { plural } from '../words.ts';
-import type { MigrationJob } from './migration-job.ts';
 
 /** How tenants look in a table with --verbose; without it they are counted in groups and not listed. */
 export const changeView: CommandView<ChangeResult> = {
@@ -18,12 +17,12 @@ export const changeView: CommandView<ChangeResult> = {
 /** The lines of a run's report: where, who moved from where to where, what happened to the shared schemas. */
 export function describeChange(
   environment: string,
-  job: MigrationJob,
+  isMoved: (outcome: Outcome<ChangeResult>) => boolean,
   outcomes: readonly Outcome<ChangeResult>[],
   sharedOutcomes: readonly Outcome<ChangeResult>[] = [],
 ): string[] {
   const done = outcomes.filter(({ status }) => status === 'done');
-  const moved = done.filter(({ tenant }) => job.work.has(tenant));
+  const moved = done.filter(isMoved);
   const still = done.length - moved.length;
   const lines = [
     ...sharedOutcomes.map(describeShared),

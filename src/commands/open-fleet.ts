@@ -4,10 +4,10 @@ import { type Failure, RefusedError, StoppedError, UsageError } from '../errors.
 import { discoverTenants, type ReadSource } from '../fleet/discovery.ts';
 import { literalPrefix } from '../fleet/glob.ts';
 import type { DiscoverEntry, Inventory } from '../fleet/inventory/types.ts';
-import { newRunId, readRun } from '../fleet/ledger.ts';
+import { newRunId } from '../fleet/ledger.ts';
 import { limitsOf, type RunLimits } from '../fleet/limits.ts';
 import type { Outcome } from '../fleet/outcome.ts';
-import { idsFromText, type Selection, selectTenants, sourcesToRead } from '../fleet/selection.ts';
+import { type Selection, selectTenants, sourcesToRead } from '../fleet/selection.ts';
 import { placeKey, type Tenant } from '../fleet/tenant.ts';
 import type { SourceReport } from '../output/result.ts';
 import { listDatabases, listSchemas, runRegistryQuery } from '../postgres/discovery.ts';
@@ -18,6 +18,8 @@ import type { ConnectionSettings } from '../postgres/settings/connection-setting
 import { applicationName, prepareReader } from '../postgres/tenant-session.ts';
 import type { FleetOptions } from './fleet-options.ts';
 import { connectionSettings, readInventory } from './open-inventory.ts';
+import { rejectFailed, rejectSkipped } from './rejected.ts';
+import { resolveSelection } from './runs-selection.ts';
 
 /** So long the servers have to close their side of connections. */
 const goodbyeMs = 5000;
@@ -27,6 +29,8 @@ export interface Fleet {
   readonly inventory: Inventory;
   /** Names the run in application_name, and in the ledger when there is one. */
   readonly run: string;
+  /** The flags that this fleet was opened with. */
+  readonly typed: NonNullable<FleetOptions['typed']>;
   /** Selected and fit to be worked on, in order. */
   readonly tenants: readonly Tenant[];
   /** Selected, but not to be worked on: what discovery could not use, what lives on a server that is skipped. */
@@ -37,6 +41,8 @@ export interface Fleet {
   readonly pools: SessionPools;
   readonly servers: Servers;
   readonly limits: RunLimits;
+  /** Looks again: those whom the same selection finds now and did not find when the command began. */
+  readonly findBorn: () => Promise<Pick<Fleet, 'tenants' | 'rejected' | 'selected' | 'sources'>>;
 }
 
 /** Tenants that share a database. */
@@ -49,6 +55,8 @@ export interface FleetPlace {
 export interface OpenOptions extends FleetOptions {
   /** Commands that change things refuse to go on without a server; those that read report what they reach. */
   readonly mode: 'read' | 'change';
+  /** Only tenants that this run moved: those of its record where there is one. */
+  readonly ofRun?: string | null;
   /** False: only discovery speaks to servers. */
   readonly reachesServers?: boolean;
   /** Work that needs the inventory only: done while the first server's answer is on its way. */
@@ -86,7 +94,8 @@ export async function withFleet<T>(
     stop.throwIfAborted();
     stop.removeEventListener('abort', leave);
     const perServer = new Map([...inventory.servers.keys()].map((id) => [id, limitOf(id)]));
-    return await work({ ...found, inventory, run, pools, servers, limits: { ...configured, perServer } });
+    const own = { typed: options.typed ?? {}, findBorn: () => findBorn(access, found) };
+    return await work({ ...found, ...own, inventory, run, pools, servers, limits: { ...configured, perServer } });
   } catch (error) {
     // What fails because the connections were cut is no failure of a server.
     throw cut.signal.aborted && !abandon.aborted ? new StoppedError('stopped before anything was begun') : error;
@@ -120,10 +129,29 @@ interface FleetAccess extends Pick<Fleet, 'inventory' | 'run' | 'servers' | 'poo
   readonly settingsOf: (server: string) => ConnectionSettings;
 }
 
+interface FoundFleet extends Pick<Fleet, 'tenants' | 'rejected' | 'selected' | 'sources'> {
+  readonly selection: Selection;
+}
+
 /** Discovery, selection, and a first word with each server. */
-async function findTenants(access: FleetAccess): Promise<Pick<Fleet, 'tenants' | 'rejected' | 'selected' | 'sources'>> {
+async function findTenants(access: FleetAccess): Promise<FoundFleet> {
+  const selection = await resolveSelection(access.context, access.inventory.state, access.options);
+  return findSelected(access, selection);
+}
+
+/** Tenants by the id that they had not. Now that tenants were changed nothing is refused, and a lost name no mistake. */
+async function findBorn(access: FleetAccess, { selected, selection }: FoundFleet): Promise<FoundFleet> {
+  const options = { ...access.options, skipUnreachable: true };
+  const quiet = { ...access, options, context: { ...access.context, emit: () => {} } };
+  const now = await findSelected(quiet, { ...selection, allowEmpty: true });
+  const known = new Set(selected.map(({ id }) => id));
+  const isNew = ({ id }: Tenant) => !known.has(id);
+  const born = { tenants: now.tenants.filter(isNew), selected: now.selected.filter(isNew) };
+  return { ...now, ...born, rejected: now.rejected.filter(({ tenant }) => isNew(tenant)) };
+}
+
+async function findSelected(access: FleetAccess, selection: Selection): Promise<FoundFleet> {
   const { context, options, inventory, servers, pools } = access;
-  const selection = await resolveSelection(context, inventory, options);
   const found = await discoverTenants(inventory, sourceReader(access), {
     entries: sourcesToRead(inventory, selection),
     concurrency: inventory.limits.concurrency,
@@ -144,6 +172,7 @@ async function findTenants(access: FleetAccess): Promise<Pick<Fleet, 'tenants' |
   const down = new Set(options.mode === 'read' ? [] : unreachable.map(({ server }) => server));
   const isOut = ({ server }: Tenant) => down.has(server);
   return {
+    selection,
     tenants: workable.filter((tenant) => !isOut(tenant)),
     rejected: [...rejectFailed(selected, failures), ...rejectSkipped(workable.filter(isOut))],
     selected,
@@ -178,18 +207,6 @@ function serverLimit(server: string, configured: RunLimits, servers: Servers): n
   const limit = configured.perServer.get(server) ?? configured.fleet.perServer;
   const facts = servers.facts(server);
   return facts === undefined ? limit : Math.min(limit, Math.max(1, Math.floor(facts.freeConnections / 2)));
-}
-
-async function resolveSelection(context: Context, inventory: Inventory, options: FleetOptions): Promise<Selection> {
-  const { selection, fromRun } = options;
-  const tenants = selection.tenants.includes('-')
-    ? [...selection.tenants.filter((pattern) => pattern !== '-'), ...idsFromText(await context.readStdin())]
-    : selection.tenants;
-  if (fromRun === null) return { ...selection, tenants };
-  const { manifest, entries } = await readRun(inventory.state, fromRun.run);
-  // A tenant without a line was in the middle, or not begun, when the run was killed.
-  const ids = manifest.tenants.filter((id) => fromRun.outcomes.includes(entries.get(id)?.status ?? 'interrupted'));
-  return { ...selection, tenants, fromRun: ids };
 }
 
 function sourceReader({ pools, settingsOf, run }: FleetAccess): ReadSource {
@@ -261,21 +278,4 @@ function refuseUnread(unread: readonly SourceReport[], options: OpenOptions): vo
     }),
     hint: 'leave it out by the selection, or go on without it: --skip-unreachable',
   });
-}
-
-function rejectFailed(selected: readonly Tenant[], failures: ReadonlyMap<Tenant, Failure>): Outcome<never>[] {
-  return selected.flatMap((tenant) => {
-    const error = failures.get(tenant);
-    return error === undefined ? [] : [{ tenant, status: 'failed', step: 'discovery', error, durationMs: 0 }];
-  });
-}
-
-function rejectSkipped(tenants: readonly Tenant[]): Outcome<never>[] {
-  return tenants.map((tenant) => ({
-    tenant,
-    status: 'skipped',
-    reason: 'not-started',
-    because: `server ${tenant.server} cannot be reached`,
-    durationMs: 0,
-  }));
 }

@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts';
 import { parseDuration } from '../fleet/duration.ts';
+import { parseShare, type Share } from '../fleet/share.ts';
 import type { RawOptions } from './command.ts';
 
 /** A flag's text, or null when it was not given. */
@@ -39,24 +40,14 @@ export function readDuration(raw: RawOptions, key: string): number | null {
   return durationMs;
 }
 
-/** So many tenants, or a share of them. */
-export type Share = { readonly count: number } | { readonly percent: number };
-
 export function readShare(raw: RawOptions, key: string): Share | null {
   const text = readText(raw, key);
   if (text === null) return null;
-  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
-  if (percent !== undefined && Number(percent) <= 100) return { percent: Number(percent) };
-  if (/^\d+$/.test(text)) return { count: Number(text) };
+  const share = parseShare(text);
+  if (share !== null) return share;
   throw new UsageError(`${flagName(key)} takes a number or a percentage, not ${JSON.stringify(text)}`, {
     hint: 'like 5 or 2%',
   });
-}
-
-/** How many of `total` a share is: a percentage is rounded up, so that 2% of 3 tenants is one. */
-export function resolveShare(share: Share | null, total: number): number | null {
-  if (share === null) return null;
-  return 'count' in share ? share.count : Math.ceil((share.percent / 100) * total);
 }
 
 function flagName(key: string): string {

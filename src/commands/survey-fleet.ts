@@ -18,7 +18,7 @@ import { type Fleet, groupByPlace, type OpenOptions, withFleet } from './open-fl
 export const errorReader: ErrorReader = { kind: errorKind, toFailure };
 
 /** A run that only reads goes on, whatever fails. */
-export const goOn: FailurePolicy = { maxFailures: null, maxSameCause: null, canary: 0 };
+export const goOn: FailurePolicy = { maxFailures: null, maxSameCause: null };
 
 /** Tenants, or shared schemas, that one migrations folder is for. */
 export interface Surveyed {

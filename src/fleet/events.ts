@@ -9,6 +9,8 @@ export type RunEvent =
   /** A phase begins: `reading histories`, `migrating`. `servers` counts the tenants on each server. */
   | { readonly type: 'phase'; readonly name: string; readonly servers: ReadonlyMap<string, number> }
   | { readonly type: 'started'; readonly tenant: Tenant }
+  /** It gave its turn back and waits for another one. */
+  | { readonly type: 'put-back'; readonly tenant: Tenant }
   | { readonly type: 'step'; readonly tenant: Tenant; readonly step: string }
   /** It waits for what others hold, in a statement or in the queue for its next try; an empty list: no more. */
   | { readonly type: 'blocked'; readonly tenant: Tenant; readonly blockers: readonly Blocker[] }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import path from 'node:path';
-import { RefusedError, UsageError } from '../errors.ts';
+import { RefusedError } from '../errors.ts';
 import type { Outcome } from './outcome.ts';
 
 /** What a run set out to do; on disk before anything is touched. */
@@ -9,11 +9,16 @@ export interface Manifest {
   readonly schema: 'tenantctl/1';
   readonly run: string;
   readonly command: string;
+  /** RFC 3339, UTC. */
   readonly startedAt: string;
   readonly environment: string;
   /** Version of tenantctl. */
   readonly version: string;
-  /** Flags and settings that matter to the run; never a secret. */
+  /** The machine's name. */
+  readonly host?: string;
+  /** Flags as they were typed, selection and all, by their names in camelCase; never a secret. */
+  readonly flags?: Readonly<Record<string, unknown>>;
+  /** What the command made of flags and inventory as far as it matters to the run; never a secret. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly tenants: readonly string[];
 }
@@ -21,6 +26,11 @@ export interface Manifest {
 /** How one tenant ended, a line of outcomes.ndjson. */
 export interface LedgerEntry {
   readonly tenant: string;
+  readonly server?: string;
+  readonly database?: string;
+  readonly schema?: string | null;
+  /** Where it has one. */
+  readonly role?: string;
   readonly status: Outcome['status'];
   readonly durationMs: number;
   readonly settledAt: string;
@@ -28,13 +38,30 @@ export interface LedgerEntry {
   readonly step?: string | null;
   readonly error?: unknown;
   readonly reason?: string;
+  readonly because?: string;
 }
 
-export interface RunRecord {
-  readonly manifest: Manifest;
-  /** The last word on each tenant that has one. */
-  readonly entries: ReadonlyMap<string, LedgerEntry>;
+/** The last line of outcomes.ndjson: a record without it is that of a run that goes on, or was killed. */
+export interface RunEnd {
+  readonly endedAt: string;
+  /** Somebody stopped it: Ctrl-C, SIGTERM. */
+  readonly interrupted: boolean;
+  /** The command ended with this error instead of a report. */
+  readonly error?: string;
+  /** Lines are missing: they could not be written. */
+  readonly incomplete?: true;
 }
+
+/** Tenants that were born while the run went on and belong to it: a line before they are touched. */
+export interface JoinedLine {
+  readonly joined: readonly string[];
+}
+
+/** Where the records of runs are, and of what files one is made. */
+export const recordFiles = { runs: 'runs', manifest: 'manifest.json', outcomes: 'outcomes.ndjson' } as const;
+
+/** A run that goes on touches its record so often. */
+const signOfLifeMs = 5000;
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
@@ -48,6 +75,11 @@ export function newRunId(now: Date): string {
   return `${time}-${tail}`;
 }
 
+/** Is the text a whole id, as `newRunId` makes them? */
+export function isRunId(text: string): boolean {
+  return /^\d{4}-\d\d-\d\dT\d{6}Z-[0-9a-z]{4}$/.test(text);
+}
+
 /**
  * The record of one run in the state folder: a manifest, and a line for each settled tenant. Lines are flushed
  * together: those that come while a flush runs share the next one. A process killed at any byte leaves lines that
@@ -56,6 +88,7 @@ export function newRunId(now: Date): string {
 export class Ledger {
   readonly run: string;
   readonly #file: FileHandle;
+  readonly #signs: NodeJS.Timeout;
   #queue: string[] = [];
   #flushing: Promise<void> | null = null;
   #error: unknown = null;
@@ -63,18 +96,20 @@ export class Ledger {
   private constructor(run: string, file: FileHandle) {
     this.run = run;
     this.#file = file;
+    this.#signs = setInterval(() => this.#giveSign(), signOfLifeMs);
+    this.#signs.unref();
   }
 
   /** Refuses (exit 5) when the state folder cannot be written: without a record nothing is begun. */
   static async create(stateFolder: string, manifest: Manifest): Promise<Ledger> {
-    const runs = path.join(stateFolder, 'runs');
+    const runs = path.join(stateFolder, recordFiles.runs);
     const folder = path.join(runs, manifest.run);
     try {
       await mkdir(runs, { recursive: true });
       // Fails when it is there: two runs never share a record.
       await mkdir(folder);
-      await writeDurably(path.join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-      return new Ledger(manifest.run, await open(path.join(folder, 'outcomes.ndjson'), 'a'));
+      await writeDurably(path.join(folder, recordFiles.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+      return new Ledger(manifest.run, await open(path.join(folder, recordFiles.outcomes), 'a'));
     } catch (cause) {
       throw new RefusedError(`the run cannot be recorded in ${folder}: ${(cause as Error).message}`, {
         hint: 'make the folder writable, or set `state` in the inventory to one that is',
@@ -84,19 +119,42 @@ export class Ledger {
   }
 
   record(outcome: Outcome, now: Date): void {
-    this.#queue.push(`${JSON.stringify(toEntry(outcome, now))}\n`);
-    this.#flushing ??= this.#flush();
+    this.#write(toEntry(outcome, now));
+  }
+
+  /** Takes tenants into the run that its manifest does not name; on disk when it resolves. */
+  async join(tenants: readonly string[]): Promise<void> {
+    this.#write({ joined: tenants } satisfies JoinedLine);
+    await this.#flushing;
+  }
+
+  /** Says that the run came to an end, then waits as `close` does. */
+  async end(end: Omit<RunEnd, 'incomplete'>): Promise<unknown> {
+    this.#write(end);
+    await this.#flushing;
+    // What was lost is lost, but there may be room for a line again: then nobody takes the run for a killed one.
+    if (this.#error !== null) {
+      const line = `\n${JSON.stringify({ ...end, incomplete: true } satisfies RunEnd)}\n`;
+      await this.#file.appendFile(line).catch(() => {});
+    }
+    return this.close();
   }
 
   /** Waits for the last line to be on disk; returns what went wrong on the way, if anything. */
   async close(): Promise<unknown> {
     await this.#flushing;
+    clearInterval(this.#signs);
     try {
       await this.#file.close();
     } catch (error) {
       this.#error ??= error;
     }
     return this.#error;
+  }
+
+  #write(line: LedgerEntry | JoinedLine | RunEnd): void {
+    this.#queue.push(`${JSON.stringify(line)}\n`);
+    this.#flushing ??= this.#flush();
   }
 
   async #flush(): Promise<void> {
@@ -115,58 +173,21 @@ export class Ledger {
     }
     this.#flushing = null;
   }
-}
 
-/** Reads a run by its id, or by the last part of it. A run that was killed before its manifest stood never began. */
-export async function readRun(stateFolder: string, wanted: string): Promise<RunRecord> {
-  const folder = path.join(stateFolder, 'runs', await findRun(stateFolder, wanted));
-  const manifest = await readManifest(folder);
-  if (manifest === null) throw noSuchRun(stateFolder, `run ${wanted} was killed before it began`);
-  const text = await readFile(path.join(folder, 'outcomes.ndjson'), 'utf8').catch(() => '');
-  const entries = new Map<string, LedgerEntry>();
-  for (const line of text.split('\n')) {
-    const entry = parseLine(line);
-    if (entry !== null) entries.set(entry.tenant, entry);
-  }
-  return { manifest, entries };
-}
-
-async function findRun(stateFolder: string, wanted: string): Promise<string> {
-  const runs = await readdir(path.join(stateFolder, 'runs')).catch(() => [] as string[]);
-  const matches = runs.filter((run) => run === wanted || run.endsWith(`-${wanted}`));
-  if (matches.length === 1 && matches[0] !== undefined) return matches[0];
-  const names = matches.toSorted().join(', ');
-  throw noSuchRun(
-    stateFolder,
-    names === '' ? `no run ${wanted} is recorded` : `${wanted} names several runs: ${names}`,
-  );
-}
-
-function noSuchRun(stateFolder: string, message: string): UsageError {
-  return new UsageError(message, { hint: `look into ${path.join(stateFolder, 'runs')}` });
-}
-
-async function readManifest(folder: string): Promise<Manifest | null> {
-  try {
-    return JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8')) as Manifest;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-}
-
-/** Null for an empty line, and for the last one of a run that was killed while it wrote. */
-function parseLine(line: string): LedgerEntry | null {
-  try {
-    return line === '' ? null : (JSON.parse(line) as LedgerEntry);
-  } catch {
-    return null;
+  /** The time of the file tells others that the run goes on, on any machine that shares the folder. */
+  #giveSign(): void {
+    const now = new Date();
+    this.#file.utimes(now, now).catch(() => {
+      // Only a sign: what truly matters fails where lines are written.
+    });
   }
 }
 
 function toEntry(outcome: Outcome, now: Date): LedgerEntry {
   const { tenant, ...rest } = outcome;
-  return { tenant: tenant.id, ...rest, settledAt: now.toISOString() };
+  const { id, server, database, schema, role } = tenant;
+  const place = { server, database, schema, ...(role === null ? {} : { role }) };
+  return { tenant: id, ...place, ...rest, settledAt: now.toISOString() };
 }
 
 async function writeDurably(file: string, text: string): Promise<void> {

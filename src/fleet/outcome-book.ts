@@ -1,12 +1,21 @@
 import type { Failure } from '../errors.ts';
 import type { EventListener } from './events.ts';
-import type { Outcome, SkipReason } from './outcome.ts';
+import type { Blocker, Outcome, SkipReason } from './outcome.ts';
 import type { ErrorReader } from './place.ts';
 import type { Tenant } from './tenant.ts';
 
 interface Open {
-  startedAt: number;
+  readonly startedAt: number;
   step: string | null;
+  attempts: number;
+  inQueue: boolean;
+  /** Why it waits for another attempt; null while it is worked on. */
+  failedBy: Failure | null;
+  /** The attempts so far left nothing behind. */
+  isUntouched: boolean;
+  /** The last that were seen. */
+  blockedBy: readonly Blocker[];
+  isBlocked: boolean;
 }
 
 /** Keeps exactly one outcome per tenant. The first word about a tenant stands; later ones are ignored. */
@@ -35,14 +44,53 @@ export class OutcomeBook<V> {
   }
 
   start(tenant: Tenant): void {
-    if (this.#open.has(tenant)) return;
-    this.#open.set(tenant, { startedAt: performance.now(), step: null });
+    const open = this.#open.get(tenant);
+    if (open === undefined) {
+      const startedAt = performance.now();
+      const fresh = { step: null, attempts: 1, inQueue: false, failedBy: null, blockedBy: [], isBlocked: false };
+      this.#open.set(tenant, { startedAt, isUntouched: true, ...fresh });
+    } else {
+      if (!open.inQueue) return;
+      if (open.failedBy !== null) open.attempts += 1;
+      open.inQueue = false;
+      open.failedBy = null;
+    }
     this.#emit({ type: 'started', tenant });
+  }
+
+  /** Back in the queue; with an error: the one that ended its attempt. */
+  putBack(tenant: Tenant, error?: unknown, isUntouched = true): void {
+    const open = this.#open.get(tenant);
+    if (open === undefined) return;
+    open.inQueue = true;
+    if (error !== undefined) open.failedBy = this.#errors.toFailure(error, tenant);
+    open.isUntouched = isUntouched;
+    this.#emit({ type: 'put-back', tenant });
+  }
+
+  /** Says who keeps it waiting; who was the last is told with its outcome. */
+  blocked(tenant: Tenant, blockers: readonly Blocker[]): void {
+    const open = this.#open.get(tenant);
+    if (open === undefined || (blockers.length === 0 && !open.isBlocked)) return;
+    open.isBlocked = blockers.length > 0;
+    if (open.isBlocked) open.blockedBy = blockers;
+    this.#emit({ type: 'blocked', tenant, blockers });
   }
 
   /** It got no turn after all: unless a step was named, nothing of it was touched. */
   giveBack(tenant: Tenant): void {
-    if (this.#open.get(tenant)?.step === null) this.#open.delete(tenant);
+    const open = this.#open.get(tenant);
+    if (open === undefined) return;
+    if (open.step === null && open.attempts === 1) this.#open.delete(tenant);
+    else open.inQueue = true;
+    this.#emit({ type: 'put-back', tenant });
+  }
+
+  /** The run ends before it does: it was in the middle, or its last attempt left nothing behind. */
+  leave(tenant: Tenant, error?: unknown): void {
+    const { failedBy = null, isUntouched = false } = this.#open.get(tenant) ?? {};
+    if (failedBy === null || !isUntouched) this.interrupted(tenant, error);
+    else this.skipped(tenant, 'not-started', `its last attempt was rolled back: ${failedBy.message}`);
   }
 
   step(tenant: Tenant, step: string): void {
@@ -82,8 +130,14 @@ export class OutcomeBook<V> {
     return open === undefined ? 0 : Math.round(performance.now() - open.startedAt);
   }
 
-  #settle(outcome: Outcome<V>): void {
-    if (this.isSettled(outcome.tenant)) return;
+  #settle(bare: Outcome<V>): void {
+    if (this.isSettled(bare.tenant)) return;
+    const { attempts = 1, blockedBy = [] } = this.#open.get(bare.tenant) ?? {};
+    const outcome = {
+      ...bare,
+      ...(attempts > 1 ? { attempts } : {}),
+      ...(blockedBy.length > 0 ? { blockedBy } : {}),
+    };
     this.#outcomes.set(outcome.tenant, outcome);
     this.#open.delete(outcome.tenant);
     this.#emit({ type: 'settled', outcome });

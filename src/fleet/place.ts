@@ -1,4 +1,5 @@
 import type { Failure } from '../errors.ts';
+import type { Blocker } from './outcome.ts';
 import type { Tenant } from './tenant.ts';
 
 /** Tenants of one database that are handled together: one for a migration, some hundred for a status. */
@@ -6,7 +7,12 @@ export interface Batch {
   readonly tenants: readonly Tenant[];
   /** Connections it takes while it runs; 1 when not said. */
   readonly connections?: number;
+  /** What it does to its database, for `mayRunBeside`. */
+  readonly lanes?: ReadonlySet<string>;
 }
+
+/** How long an attempt that is made again waits: this tenant alone, or all of a server whose connections were lost. */
+export type Pause = { readonly of: 'tenant'; readonly ms: number } | { readonly of: 'server' };
 
 /** How a batch tells the executor about its tenants. */
 export interface Task<V> {
@@ -20,6 +26,12 @@ export interface Task<V> {
   failed(tenant: Tenant, error: unknown): void;
   /** It had only waited when the run was stopped: nothing of it was touched. */
   notStarted(tenant: Tenant): void;
+  /** Another attempt after a pause, from the back of the queue; `isUntouched` (true): those so far left nothing behind. */
+  retry(tenant: Tenant, error: unknown, pause: Pause, options?: { readonly isUntouched?: boolean }): void;
+  /** A part is done and stays; the rest gets a turn of its own, for it may run only beside what its lanes allow. */
+  goOn(tenant: Tenant, lanes: ReadonlySet<string>): void;
+  /** Who keeps it waiting; an empty list: nobody any more. */
+  blocked(tenant: Tenant, blockers: readonly Blocker[]): void;
 }
 
 /** One database on one server, and how its tenants are worked on. */
@@ -31,6 +43,8 @@ export interface Place<Scope = unknown, V = unknown> {
   open?(signal: AbortSignal): Promise<Scope>;
   /** Cuts the work. */
   batches(scope: Scope): readonly Batch[];
+  /** May this batch start while others run in this database? Always, when it is not said. */
+  mayRunBeside?(batch: Batch, running: Iterable<Batch>): boolean;
   /**
    * Does one batch. When it throws, settled tenants stay settled and the rest is halved and tried again,
    * until the guilty tenant stands alone.

@@ -1,11 +1,13 @@
 import type { Interrupts } from '../context.ts';
 import { type Failure, TenantError } from '../errors.ts';
 import { causeKey } from './cause.ts';
+import type { WavePlan } from './cut-waves.ts';
 import type { EventListener } from './events.ts';
 import { Occupancy, type RunLimits } from './limits.ts';
+import { Outages } from './outages.ts';
 import type { Outcome } from './outcome.ts';
 import { OutcomeBook } from './outcome-book.ts';
-import type { ErrorReader, Place } from './place.ts';
+import type { Batch, ErrorReader, Place } from './place.ts';
 import type { Tenant } from './tenant.ts';
 import { Wave } from './wave.ts';
 
@@ -14,18 +16,35 @@ export interface FailurePolicy {
   readonly maxFailures: number | null;
   /** This many tenants failed for one cause: the next would too. */
   readonly maxSameCause: number | null;
-  /** This many tenants first; all must succeed before the others start. */
-  readonly canary: number;
 }
+
+/** A wave that has ended, and where the run stands. */
+export interface EndedWave {
+  readonly name: string;
+  /** From 1 on, the canary included. */
+  readonly number: number;
+  readonly count: number;
+  /** All that are done so far in this run. */
+  readonly done: readonly Tenant[];
+}
+
+/** Called when a wave has ended and another one is to come: a soak, a health check. */
+export type AfterWave = (wave: EndedWave) => Promise<string | null>;
 
 export interface FleetRun<V> {
   /** What the run does, for progress: `migrating`. */
   readonly phase: string;
   /** All tenants in the order of selection; each must live in one of the places. */
   readonly tenants: readonly Tenant[];
+  /** They are worked on in this order; all in one wave when it is not said. */
+  readonly waves?: readonly WavePlan[];
+  /** Its answer is why the run must not go on; null: it may. */
+  readonly afterWave?: AfterWave;
   readonly places: readonly Place<unknown, V>[];
   readonly limits: RunLimits;
   readonly policy: FailurePolicy;
+  /** Milliseconds that a server may be away before its tenants fail; for work that asks to be tried again. */
+  readonly outageMs?: number;
   readonly timeoutMs: number | null;
   readonly errors: ErrorReader;
   readonly interrupts: Interrupts;
@@ -47,28 +66,38 @@ export async function runFleet<V>(run: FleetRun<V>): Promise<Outcome<V>[]> {
   });
 
   emit({ type: 'phase', name: run.phase, servers: countByServer(run.tenants) });
-  const waves = cutWaves(run.tenants, run.policy.canary);
   const occupancy = new Occupancy(run.limits);
+  const outages = new Outages(run.outageMs ?? 0);
   const cancel = AbortSignal.any([run.interrupts.cancel, run.interrupts.abandon]);
   const abandoned = aborted(run.interrupts.abandon);
-  for (const [index, tenants] of waves.entries()) {
+  const notice = (message: string) => emit({ type: 'notice', level: 'warning', message });
+  const waves = run.waves ?? [{ name: '', tenants: run.tenants, mustSucceed: false }];
+  for (const [index, plan] of waves.entries()) {
     if (stop.aborted) break;
+    if (plan.name !== '') emit({ type: 'notice', level: 'info', message: describeWave(plan) });
     const wave = new Wave<V>({
-      places: restrictPlaces(run.places, new Set(tenants), waves.length > 1),
+      places: restrictPlaces(run.places, new Set(plan.tenants), waves.length > 1),
       occupancy,
+      outages,
       book,
       errors: run.errors,
       stop,
       cancel,
       timeoutMs: run.timeoutMs,
       onFailed: (tenant, failure) => failures.add(tenant, failure),
-      notice: (message) => emit({ type: 'notice', level: 'warning', message }),
+      notice,
     });
     await Promise.race([wave.run(), abandoned]);
-    const isLast = index === waves.length - 1;
-    if (!isLast && !stop.aborted && tenants.some((tenant) => book.get(tenant)?.status !== 'done')) {
-      failures.stop('the canary did not succeed: the other tenants were not started');
+    if (index === waves.length - 1 || stop.aborted) continue;
+    const isDone = (tenant: Tenant) => book.get(tenant)?.status === 'done';
+    if (plan.mustSucceed && !plan.tenants.every(isDone)) {
+      failures.stop(`the ${plan.name} did not succeed: the other tenants were not started`);
+      continue;
     }
+    const done = run.tenants.filter(isDone);
+    const reason = await run.afterWave?.({ name: plan.name, number: index + 1, count: waves.length, done });
+    // When it was stopped meanwhile, the operator is the reason.
+    if (typeof reason === 'string' && !stop.aborted) failures.stop(reason);
   }
   const outcomes = settleTheRest(run.tenants, book, stop, brake.signal);
   emit({ type: 'phase-ended', name: run.phase });
@@ -107,9 +136,8 @@ class FailureCounter {
   }
 }
 
-function cutWaves(tenants: readonly Tenant[], canary: number): (readonly Tenant[])[] {
-  const waves = canary > 0 ? [tenants.slice(0, canary), tenants.slice(canary)] : [tenants];
-  return waves.filter((wave) => wave.length > 0);
+function describeWave({ name, tenants }: WavePlan): string {
+  return `${name}: ${tenants.length === 1 ? '1 tenant' : `${tenants.length} tenants`}`;
 }
 
 function restrictPlaces<V>(
@@ -129,6 +157,7 @@ function restrictPlaces<V>(
           .batches(scope)
           .map((batch) => ({ ...batch, tenants: batch.tenants.filter((tenant) => tenants.has(tenant)) }))
           .filter((batch) => batch.tenants.length > 0),
+      mayRunBeside: (batch: Batch, running: Iterable<Batch>) => place.mayRunBeside?.(batch, running) ?? true,
       work: place.work.bind(place),
       close: async (scope: unknown) => place.close?.(scope),
     }))
@@ -145,7 +174,7 @@ function settleTheRest<V>(
   return tenants.map((tenant) => {
     const settled = book.get(tenant);
     if (settled !== undefined) return settled;
-    if (book.isStarted(tenant)) book.interrupted(tenant);
+    if (book.isStarted(tenant)) book.leave(tenant);
     else if (stop.aborted) book.skipped(tenant, 'not-started', because);
     else book.failed(tenant, new TenantError({ message: 'no batch held this tenant', code: 'internal' }));
     const outcome = book.get(tenant);

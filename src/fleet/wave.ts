@@ -1,32 +1,24 @@
 import { type Failure, TenantError } from '../errors.ts';
+import { BatchQueue, halve, type QueuedBatch } from './batch-queue.ts';
 import { formatDuration } from './duration.ts';
 import type { Occupancy } from './limits.ts';
+import type { Outages } from './outages.ts';
 import type { OutcomeBook } from './outcome-book.ts';
-import type { Batch, ErrorReader, Place, Task } from './place.ts';
+import type { Batch, ErrorReader, Pause, Place, Task } from './place.ts';
 import { placeKey, type Tenant } from './tenant.ts';
+import { limitTime, timedOut } from './time-limit.ts';
 
 /** Attempts to get a connection from a server that has none left, before its tenants fail. */
 const maxBusyTries = 6;
 const firstBusyPauseMs = 250;
-/** How the server says that it ended a statement because we asked it to. */
-const queryCanceled = '57014';
-/** A longer timer would fire at once. */
-const longestTimerMs = 2 ** 31 - 1;
-
-interface QueuedBatch {
-  readonly batch: Batch;
-  readonly busyTries: number;
-  /** Why it is here again. */
-  readonly error?: unknown;
-}
-
+const forgotten = { message: 'the work ended without a word about this tenant', code: 'internal' };
 interface PlaceState<V> {
   readonly place: Place<unknown, V>;
   readonly key: string;
   state: 'waiting' | 'opening' | 'open' | 'closing' | 'closed';
   scope: unknown;
-  queue: QueuedBatch[];
-  running: number;
+  readonly queue: BatchQueue;
+  readonly running: Set<Batch>;
   busyTries: number;
   /** performance.now() before which nothing starts here. */
   notBefore: number;
@@ -36,6 +28,7 @@ export interface WaveOptions<V> {
   readonly places: readonly Place<unknown, V>[];
   /** Shared by the waves of a run. */
   readonly occupancy: Occupancy;
+  readonly outages: Outages;
   readonly book: OutcomeBook<V>;
   readonly errors: ErrorReader;
   readonly stop: AbortSignal;
@@ -69,8 +62,8 @@ export class Wave<V> {
         key: placeKey(place),
         state: 'waiting',
         scope: undefined,
-        queue: [],
-        running: 0,
+        queue: new BatchQueue(),
+        running: new Set<Batch>(),
         busyTries: 0,
         notBefore: 0,
       }));
@@ -94,37 +87,44 @@ export class Wave<V> {
     let wakeAt = Number.POSITIVE_INFINITY;
     for (const place of this.#places) {
       if (stopped) this.#dropQueue(place);
-      if (place.state === 'open' && place.queue.length === 0 && place.running === 0) void this.#close(place);
+      if (place.state === 'open' && place.queue.isEmpty && place.running.size === 0) void this.#close(place);
       if (stopped || place.state === 'closed') continue;
-      if (place.notBefore > now) wakeAt = Math.min(wakeAt, place.notBefore);
-      else this.#startWhatFits(place);
+      wakeAt = Math.min(wakeAt, this.#startWhatFits(place, now));
     }
     this.#wakeAt(wakeAt, now);
     this.#places = this.#places.filter(({ state }) => state !== 'closed');
     if (this.#places.length === 0) this.#finished.resolve();
   }
 
-  #startWhatFits(place: PlaceState<V>): void {
+  /** Returns when more could start for no other reason than that time has passed. */
+  #startWhatFits(place: PlaceState<V>, now: number): number {
     const { server } = place.place;
-    if (place.state === 'waiting' && this.#occupancy.hasRoom(server, place.key, 1)) void this.#open(place);
-    while (place.state === 'open') {
-      const connections = place.queue[0]?.batch.connections ?? 1;
-      if (place.queue.length === 0 || !this.#occupancy.hasRoom(server, place.key, connections)) return;
-      const next = place.queue.shift();
-      if (next !== undefined) void this.#work(place, next, connections);
+    const mayStartAt = () =>
+      Math.max(place.notBefore, this.#options.outages.mayStartAt(server, this.#occupancy.isIdle(server), now));
+    const hasRoom = (connections = 1) => this.#occupancy.hasRoom(server, place.key, connections);
+    if (mayStartAt() > now) return mayStartAt();
+    if (place.state === 'waiting' && hasRoom()) void this.#open(place);
+    while (place.state === 'open' && mayStartAt() <= now) {
+      const next = place.queue.take(now, (batch) => {
+        return hasRoom(batch.connections) && (place.place.mayRunBeside?.(batch, place.running) ?? true);
+      });
+      if (next === null) break;
+      void this.#work(place, next);
     }
+    return Math.max(place.queue.nextDueAt(), mayStartAt());
   }
 
   #wakeAt(time: number, now: number): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = Number.isFinite(time) ? setTimeout(() => this.#pump(), Math.ceil(time - now)) : null;
+    // What has been possible until now waits for something else than time.
+    this.#timer = Number.isFinite(time) && time > now ? setTimeout(() => this.#pump(), Math.ceil(time - now)) : null;
   }
 
   /** What was not begun is left alone; a batch that failed and was to be tried again was in the middle. */
   #dropQueue(place: PlaceState<V>): void {
     const { book } = this.#options;
-    for (const { batch, error } of place.queue.splice(0)) {
-      for (const tenant of batch.tenants) if (book.isStarted(tenant)) book.interrupted(tenant, error);
+    for (const { batch, error } of place.queue.drain()) {
+      for (const tenant of batch.tenants) if (book.isStarted(tenant)) book.leave(tenant, error);
     }
     if (place.state === 'waiting') place.state = 'closed';
   }
@@ -138,7 +138,7 @@ export class Wave<V> {
       place.scope = await place.place.open?.(this.#options.cancel);
       // From here on it is closed again, whatever happens.
       place.state = 'open';
-      place.queue = place.place.batches(place.scope).map((batch) => ({ batch, busyTries: 0 }));
+      place.queue.push(...place.place.batches(place.scope).map((batch) => ({ batch, busyTries: 0 })));
     } catch (error) {
       if (place.state === 'opening') {
         const again = this.#retryBusy(place, place.busyTries, halvings, error);
@@ -165,23 +165,27 @@ export class Wave<V> {
     }
   }
 
-  async #work(place: PlaceState<V>, queued: QueuedBatch, connections: number): Promise<void> {
+  async #work(place: PlaceState<V>, queued: QueuedBatch): Promise<void> {
     const { batch } = queued;
-    const { book, cancel } = this.#options;
+    const { book, cancel, timeoutMs, outages } = this.#options;
     const { server } = place.place;
-    const halvings = this.#occupancy.halvings(server);
+    const connections = batch.connections ?? 1;
+    const began = { halvings: this.#occupancy.halvings(server), outageTries: outages.tries(server) };
     this.#occupancy.take(server, place.key, connections);
-    place.running += 1;
-    const timeout = this.#timeout(batch);
+    place.running.add(batch);
+    const limit = limitTime(timeoutMs, batch, cancel);
+    const putBack = new Set<Tenant>();
     try {
       for (const tenant of batch.tenants) book.start(tenant);
-      await place.place.work(place.scope, batch, this.#task(timeout.signal));
-      if (!cancel.aborted) this.#failAll(batch.tenants, forgotten());
+      await place.place.work(place.scope, batch, this.#task(place, batch, putBack, limit.signal, began.outageTries));
+      const unsaid = batch.tenants.filter((tenant) => !putBack.has(tenant));
+      if (!cancel.aborted) this.#failAll(unsaid, new TenantError(forgotten));
     } catch (error) {
-      this.#settleAfter(error, place, queued, { halvings, timedOut: timeout.expired() });
+      const isTimeUp = limit.isOver();
+      this.#settleAfter(error, place, queued, putBack, { ...began, isTimeUp });
     } finally {
-      timeout.clear();
-      place.running -= 1;
+      limit.clear();
+      place.running.delete(batch);
       this.#occupancy.giveBack(server, place.key, connections);
       this.#pump();
     }
@@ -191,21 +195,25 @@ export class Wave<V> {
   #settleAfter(
     error: unknown,
     place: PlaceState<V>,
-    { batch, busyTries }: QueuedBatch,
-    { halvings, timedOut }: { readonly halvings: number; readonly timedOut: boolean },
+    queued: QueuedBatch,
+    putBack: ReadonlySet<Tenant>,
+    { halvings, isTimeUp }: { readonly halvings: number; readonly isTimeUp: boolean },
   ): void {
-    const { book, cancel, errors } = this.#options;
-    const rest = batch.tenants.filter((tenant) => !book.isSettled(tenant));
+    const { book, cancel, errors, timeoutMs } = this.#options;
+    const { batch, busyTries } = queued;
+    const rest = batch.tenants.filter((tenant) => !book.isSettled(tenant) && !putBack.has(tenant));
     if (rest.length === 0) return;
+    if (errors.kind(error) === 'other') this.#reached(place);
     if (this.#retryBusy(place, busyTries, halvings, error)) {
       for (const tenant of rest) book.giveBack(tenant);
       place.queue.push({ batch: { ...batch, tenants: rest }, busyTries: busyTries + 1, error });
     } else if (cancel.aborted) {
       for (const tenant of rest) book.interrupted(tenant, error);
     } else if (rest.length > 1 && errors.kind(error) === 'other') {
-      place.queue.unshift(...halve(rest).map((tenants) => ({ batch: { ...batch, tenants }, busyTries, error })));
+      place.queue.unshift(...halve(queued, rest, error));
     } else {
-      for (const tenant of rest) this.#fail(tenant, timedOut ? this.#timedOut(batch, tenant, error) : error);
+      const reason = (tenant: Tenant) => timedOut(timeoutMs ?? 0, batch, errors.toFailure(error, tenant), error);
+      for (const tenant of rest) this.#fail(tenant, isTimeUp ? reason(tenant) : error);
     }
   }
 
@@ -234,60 +242,57 @@ export class Wave<V> {
     for (const tenant of tenants) this.#fail(tenant, error);
   }
 
-  #task(signal: AbortSignal): Task<V> {
+  #task(place: PlaceState<V>, batch: Batch, putBack: Set<Tenant>, signal: AbortSignal, outageTries: number): Task<V> {
     const { book, stop } = this.#options;
+    const requeue = (tenant: Tenant, again: Batch, dueAt: number, error?: unknown, isUntouched = true) => {
+      if (book.isSettled(tenant)) return;
+      putBack.add(tenant);
+      book.putBack(tenant, error, isUntouched);
+      // The queue was dropped when the run was stopped.
+      if (stop.aborted) book.leave(tenant, error);
+      else place.queue.pushLater({ batch: again, busyTries: 0, error }, dueAt);
+    };
     return {
       signal,
       stop,
       step: (tenant, step) => book.step(tenant, step),
-      done: (tenant, value, options) => book.done(tenant, value, options?.finding),
+      done: (tenant, value, options) => {
+        this.#reached(place);
+        book.done(tenant, value, options?.finding);
+      },
       failed: (tenant, error) => this.#fail(tenant, error),
       notStarted: (tenant) => book.skipped(tenant, 'not-started'),
+      retry: (tenant, error, pause, options) => {
+        const dueAt = this.#endOfPause(place, pause, outageTries, error);
+        if (dueAt === null) this.#fail(tenant, error);
+        else requeue(tenant, { ...batch, tenants: [tenant] }, dueAt, error, options?.isUntouched);
+      },
+      goOn: (tenant, lanes) => {
+        this.#reached(place);
+        requeue(tenant, { ...batch, tenants: [tenant], lanes }, performance.now());
+      },
+      blocked: (tenant, blockers) => book.blocked(tenant, blockers),
     };
   }
 
-  #timeout(batch: Batch) {
-    const { cancel, timeoutMs } = this.#options;
-    if (timeoutMs === null) return { signal: cancel, clear: () => {}, expired: () => false };
-    const controller = new AbortController();
-    const delayMs = Math.min(timeoutMs * batch.tenants.length, longestTimerMs);
-    const timer = setTimeout(() => controller.abort(this.#timeoutError(batch)), delayMs);
-    return {
-      signal: AbortSignal.any([cancel, controller.signal]),
-      clear: () => clearTimeout(timer),
-      expired: () => controller.signal.aborted,
-    };
+  /** Null: the server has been away for too long. */
+  #endOfPause(place: PlaceState<V>, pause: Pause, outageTries: number, error: unknown): number | null {
+    const now = performance.now();
+    const { server } = place.place;
+    if (pause.of === 'tenant') {
+      this.#reached(place);
+      return now + pause.ms;
+    }
+    const { outages, notice, errors } = this.#options;
+    const pauseMs = outages.lost(server, outageTries, now);
+    if (pauseMs !== null && pauseMs > 0) {
+      const reason = errors.toFailure(error, place.place.tenants[0] as Tenant).message;
+      notice(`server ${server}: ${reason}; trying again in ${formatDuration(Math.ceil(pauseMs))}`);
+    }
+    return pauseMs === null ? null : now;
   }
 
-  #timeoutError(batch: Batch): TenantError {
-    return new TenantError(this.#timeoutFailure(batch));
+  #reached(place: PlaceState<V>): void {
+    this.#options.outages.over(place.place.server);
   }
-
-  /** Why it ended is the timeout; where it stood, and what it left behind, only the error knows. */
-  #timedOut(batch: Batch, tenant: Tenant, cause: unknown): TenantError {
-    const { sqlState, ...known } = this.#options.errors.toFailure(cause, tenant);
-    const failure = {
-      ...known,
-      ...(sqlState === undefined || sqlState === queryCanceled ? {} : { sqlState }),
-      ...this.#timeoutFailure(batch),
-    };
-    return new TenantError(failure, { cause });
-  }
-
-  #timeoutFailure(batch: Batch): Failure {
-    return {
-      message: `gave up after ${formatDuration((this.#options.timeoutMs ?? 0) * batch.tenants.length)}`,
-      code: 'timeout',
-      hint: 'find out what took so long, or run the same command again with a longer --timeout',
-    };
-  }
-}
-
-function forgotten(): TenantError {
-  return new TenantError({ message: 'the work ended without a word about this tenant', code: 'internal' });
-}
-
-function halve(tenants: readonly Tenant[]): readonly (readonly Tenant[])[] {
-  const middle = Math.ceil(tenants.length / 2);
-  return [tenants.slice(0, middle), tenants.slice(middle)];
 }

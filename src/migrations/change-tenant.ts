@@ -2,7 +2,7 @@ import { TenantError } from '../errors.ts';
 import { type Tenant, tenantSchema } from '../fleet/tenant.ts';
 import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
-import { Change, type Engine } from './change.ts';
+import { Change } from './change.ts';
 import type { Migration } from './folder.ts';
 import {
   type AppliedMigration,
@@ -17,6 +17,7 @@ import {
   sameHistory,
 } from './history.ts';
 import { type TakeOptions, takeTenant } from './take-tenant.ts';
+import type { Engine } from './tenant-work.ts';
 
 /** What was read of a tenant before its lock was held. */
 export interface KnownHistory {
@@ -63,15 +64,30 @@ export async function changeTenant(
   planned: ChangePlan,
   options: ChangeOptions,
 ): Promise<ChangeResult> {
+  const { place, plan } = await takeAsPlanned(session, tenant, known, planned, options);
+  return runPlan(session, tenant, place, plan, options);
+}
+
+/** A tenant whose locks are held, in a transaction that is open: it stands as the plan wants it. */
+export interface TakenTenant extends KnownHistory {
+  readonly plan: ChangePlan;
+}
+
+/** Takes a tenant and plans it anew for as long as it is not what was expected. */
+export async function takeAsPlanned(
+  session: Session,
+  tenant: Tenant,
+  known: KnownHistory,
+  planned: ChangePlan,
+  options: ChangeOptions,
+): Promise<TakenTenant> {
   await takeTenant(session, tenant, options);
   const kind = options.engine.direction === 'up' ? 'as-set' : 'as-sequence';
   let expected = known;
   let plan = planned;
   for (let look = 1; look <= maxLooks; look += 1) {
     const seen = await beginAndLook(session, tenant, expected, kind);
-    if (sameHistory(seen.fingerprint, expected.fingerprint)) {
-      return runPlan(session, tenant, seen.place, plan, options);
-    }
+    if (sameHistory(seen.fingerprint, expected.fingerprint)) return { ...seen, plan };
     await session.raw('ROLLBACK');
     expected = seen;
     plan = options.plan(await readHistory(session, tenant, seen.place));
@@ -84,7 +100,7 @@ export async function changeTenant(
 }
 
 /** Opens the transaction and reads in it what the plan rests on, in one round trip. */
-async function beginAndLook(
+export async function beginAndLook(
   session: Session,
   tenant: Tenant,
   expected: KnownHistory,
@@ -126,13 +142,14 @@ async function runPlan(
   tenant: Tenant,
   place: HistoryPlace,
   plan: ChangePlan,
-  { engine, signal, onStep }: ChangeOptions,
+  options: ChangeOptions,
 ): Promise<ChangeResult> {
+  const { engine } = options;
   if (plan.migrations.length === 0) {
     await session.raw('ROLLBACK');
   } else {
     const first = engine.direction === 'up' ? prepareHistoryStatements(tenant, place) : [];
-    await new Change(session, tenant, engine, { signal, onStep }).run(plan.migrations, first);
+    await new Change(session, tenant, engine, options).run(plan.migrations, first);
   }
   const names = plan.migrations.map(({ name }) => name);
   return {

@@ -1,32 +1,35 @@
 import { TenantError } from '../errors.ts';
 import type { Tenant } from '../fleet/tenant.ts';
 import { toFailure } from '../postgres/failure.ts';
-import { quoteIdentifier, quoteSearchPath } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
 import type { Sql } from '../postgres/sql.ts';
 import type { Migration } from './folder.ts';
-import { recordApplied, removeApplied } from './history.ts';
-import type { Inspector } from './inspection.ts';
-import { adviceOnInvalid, findInvalidIndexes, refuseInvalidIndexes } from './invalid-indexes.ts';
-import type { BuildMigration } from './javascript.ts';
+import { adviceOnInvalid, findInvalidIndexes } from './invalid-indexes.ts';
+import { untilAborted } from './javascript.ts';
+import { concurrentIndexes } from './lanes.ts';
 import { locateError, type SentScript } from './locate.ts';
+import { isConnectionLoss, mayPass, RepeatableError } from './repeatable.ts';
+import { type LoneSteps, runAlone } from './run-alone.ts';
 import type { SqlSection } from './sql-file.ts';
-
-/** What is the same for all tenants of a run. */
-export interface Engine {
-  readonly direction: 'up' | 'down';
-  /** Write the history only. */
-  readonly fake: boolean;
-  readonly inspector: Inspector;
-  readonly build: BuildMigration;
-}
-
-/** Statements of `#prefix`. */
-const prefixStatements = 3;
+import { type ChangeSettings, type Engine, prefixStatements, TenantWork } from './tenant-work.ts';
 
 interface Sent {
   readonly migration: Migration;
   readonly error: Promise<TenantError | null>;
+}
+
+/** What a rehearsal has seen. Times in milliseconds. */
+export interface Rehearsed<T> {
+  /** Those that ran, in order. */
+  readonly migrations: readonly { readonly name: string; readonly durationMs: number }[];
+  /** From the first statement to the moment when a run would commit. */
+  readonly durationMs: number;
+  readonly seen: T;
+}
+
+/** A rehearsal came to where the transaction would have to end. */
+class NotRehearsable extends Error {
+  override readonly name = 'NotRehearsable';
 }
 
 /**
@@ -35,8 +38,8 @@ interface Sent {
  * each other: once one fails, the server refuses the rest.
  */
 export class Change {
+  readonly #work: TenantWork;
   readonly #session: Session;
-  readonly #tenant: Tenant;
   readonly #engine: Engine;
   readonly #signal: AbortSignal;
   readonly #onStep: (step: string) => void;
@@ -44,31 +47,84 @@ export class Change {
   readonly #unrecorded: Migration[] = [];
   /** What stays when a later step fails. */
   readonly #committed: string[] = [];
-  #inTransaction = true;
+  /** The migrations whose COMMIT was sent and not answered; null: there is none. */
+  #committing: readonly string[] | null = null;
+  /** Something ran outside of a transaction. */
+  #ranAlone = false;
+  /** Then nothing is ever committed. */
+  #isRehearsal = false;
 
-  /** `signal`: nothing more is begun once it is aborted; what runs on the server then is the caller's to cancel. */
-  constructor(
-    session: Session,
-    tenant: Tenant,
-    engine: Engine,
-    { signal, onStep }: { readonly signal: AbortSignal; readonly onStep: (step: string) => void },
-  ) {
+  constructor(session: Session, tenant: Tenant, engine: Engine, settings: ChangeSettings) {
+    this.#work = new TenantWork(session, tenant, engine, settings);
     this.#session = session;
-    this.#tenant = tenant;
     this.#engine = engine;
-    this.#signal = signal;
-    this.#onStep = onStep;
+    this.#signal = settings.signal;
+    this.#onStep = settings.onStep;
   }
 
   /** Runs the migrations and commits. `first` are statements that belong to the beginning of the transaction. */
-  async run(migrations: readonly Migration[], first: readonly Sql[]): Promise<void> {
-    try {
+  run(migrations: readonly Migration[], first: readonly Sql[]): Promise<void> {
+    return this.#telling(async () => {
       await Promise.all(first.map((statement) => this.#session.query(statement)));
       for (const migration of migrations) await this.#runOne(migration);
       await this.#commit();
+    });
+  }
+
+  /**
+   * Runs the migrations as `run` does, but waits for each, and rolls all back in the end: up to the first one that
+   * refuses a transaction, or may end it by itself. `look` is called where a run would commit.
+   */
+  rehearse<T>(migrations: readonly Migration[], first: readonly Sql[], look: () => Promise<T>): Promise<Rehearsed<T>> {
+    this.#isRehearsal = true;
+    return this.#telling(async () => {
+      const startedAt = performance.now();
+      await Promise.all(first.map((statement) => this.#session.query(statement)));
+      const ran = await this.#runTimed(migrations);
+      if (this.#unrecorded.length > 0) await this.#work.record(this.#unrecorded);
+      // What COMMIT would check, and fail by.
+      this.#onStep('checking deferred constraints');
+      await this.#session.raw('SET CONSTRAINTS ALL IMMEDIATE');
+      const durationMs = Math.round(performance.now() - startedAt);
+      const seen = await look();
+      await this.#session.raw('ROLLBACK');
+      return { migrations: ran, durationMs, seen };
+    });
+  }
+
+  async #runTimed(migrations: readonly Migration[]): Promise<Rehearsed<unknown>['migrations']> {
+    const ran: { name: string; durationMs: number }[] = [];
+    try {
+      for (const migration of migrations) {
+        const startedAt = performance.now();
+        await this.#runOne(migration);
+        await this.#settleSent();
+        ran.push({ name: migration.name, durationMs: Math.round(performance.now() - startedAt) });
+      }
     } catch (error) {
-      throw await this.#sayWhatStays(error);
+      if (!(error instanceof NotRehearsable)) throw error;
     }
+    return ran;
+  }
+
+  /** Says of what fails here whether something of it stays, and whether it may be tried again. */
+  async #telling<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const told = await this.#sayWhatStays(error);
+      const mayRepeat = this.#leavesNothing;
+      // A migration in JavaScript may lose a connection, or miss a file, of its own.
+      const isOurs = this.#session.isBroken || !isConnectionLoss(error);
+      const committing = isOurs && isConnectionLoss(error) ? this.#committing : null;
+      const isRepeatable = committing !== null || (mayRepeat && isOurs && mayPass(error));
+      throw isRepeatable ? new RepeatableError(told, { mayRepeat, committing }) : told;
+    }
+  }
+
+  /** All that was done is rolled back with the one transaction that it was. */
+  get #leavesNothing(): boolean {
+    return !this.#ranAlone && this.#committed.length === 0;
   }
 
   async #runOne(migration: Migration): Promise<void> {
@@ -79,24 +135,18 @@ export class Change {
       await this.#settleSent();
       await this.#runJavaScript(migration);
     } else if (migration.sql.usesTransaction) {
-      await this.#begin();
+      await this.#work.begin();
+      if (this.#isUnparsed(migration)) this.#stopBefore([this.#section(migration).text]);
       const { statements } = this.#send(migration);
       if (statements === null) {
         // Nobody has seen whether there is a COMMIT in it.
         await this.#settleSent();
-        this.#checkTransaction(migration);
+        this.#work.checkTransaction(migration);
       }
       this.#unrecorded.push(migration);
     } else {
       await this.#runSingly(migration);
     }
-  }
-
-  /** Each file, and the history, finds the tenant's own path and role, whatever the file before did to them. */
-  #prefix(): string {
-    const { role, searchPath } = this.#tenant;
-    const setRole = role === null ? 'RESET ROLE' : `SET ROLE ${quoteIdentifier(role)}`;
-    return `RESET SESSION AUTHORIZATION; ${setRole}; SET search_path TO ${quoteSearchPath(searchPath)}; `;
   }
 
   #section(migration: Migration): SqlSection {
@@ -105,10 +155,14 @@ export class Change {
     return section;
   }
 
+  #isUnparsed(migration: Migration): boolean {
+    return this.#engine.inspector.inspect(migration, this.#engine.direction).statements === null;
+  }
+
   #send(migration: Migration): Pick<SentScript, 'statements'> {
     const section = this.#section(migration);
     const { statements } = this.#engine.inspector.inspect(migration, this.#engine.direction);
-    const prefix = this.#prefix();
+    const prefix = this.#work.prefix();
     const script = { prefix, prefixStatements, ...section, statements };
     const result = this.#session.script(prefix + section.text);
     const error = result.then((sent) => {
@@ -128,26 +182,32 @@ export class Change {
 
   async #runJavaScript(migration: Migration): Promise<void> {
     const { build, direction } = this.#engine;
-    await this.#begin();
+    await this.#work.begin();
     this.#onStep(migration.name);
     try {
-      await this.#session.raw(this.#prefix());
+      await this.#session.raw(this.#work.prefix());
       const built = build(migration, direction, this.#session);
       const { steps, usesTransaction } = await untilAborted(built, this.#signal);
-      this.#checkTransaction(migration);
+      this.#work.checkTransaction(migration);
+      this.#stopBefore(steps);
       if (!usesTransaction) {
         await this.#commit();
-        const alone = steps.map((text) => ({ text }));
-        return await this.#runAlone(migration, alone, ({ text }) => this.#session.raw(text));
+        return await this.#runAlone({
+          migration,
+          steps: steps.map((text) => ({ text })),
+          indexes: steps.flatMap((text) => this.#engine.inspector.indexesIn(text)),
+          run: ({ text }) => this.#session.raw(text),
+        });
       }
       for (const step of steps) {
         this.#signal.throwIfAborted();
         await this.#session.raw(step);
-        this.#checkTransaction(migration);
+        this.#work.checkTransaction(migration);
       }
       this.#unrecorded.push(migration);
     } catch (error) {
-      throw error instanceof TenantError ? error : locateError(error, migration, null, 0);
+      const isOwn = error instanceof TenantError || error instanceof NotRehearsable;
+      throw isOwn ? error : locateError(error, migration, null, 0);
     }
   }
 
@@ -157,86 +217,64 @@ export class Change {
     this.#onStep(migration.name);
     const section = this.#section(migration);
     const { statements } = this.#engine.inspector.inspect(migration, this.#engine.direction);
-    await this.#session.raw(this.#prefix());
-    await this.#runAlone(migration, statements ?? [section], async (statement) => {
-      const sent: SentScript = { prefix: '', prefixStatements: 0, ...statement, statements: [statement] };
-      const { error, completed } = await this.#session.script(statement.text);
-      if (error !== null) throw locateError(error, migration, sent, completed);
+    await this.#session.raw(this.#work.prefix());
+    await this.#runAlone({
+      migration,
+      steps: statements ?? [section],
+      indexes: concurrentIndexes(migration, this.#engine.direction, this.#engine.inspector),
+      run: async (statement) => {
+        const sent: SentScript = { prefix: '', prefixStatements: 0, ...statement, statements: [statement] };
+        const { error, completed } = await this.#session.script(statement.text);
+        if (error !== null) throw locateError(error, migration, sent, completed);
+      },
     });
   }
 
-  /** Outside a transaction each step stays when the next one fails: then the operator must know how far it came. */
-  async #runAlone<T extends { readonly text: string }>(
-    migration: Migration,
-    steps: readonly T[],
-    run: (step: T) => Promise<unknown>,
-  ): Promise<void> {
-    let completed = 0;
-    try {
-      for (const step of steps) {
-        this.#signal.throwIfAborted();
-        await run(step);
-        this.#checkTransaction(migration);
-        completed += 1;
-      }
-      const buildsIndexes = this.#engine.direction === 'up' && steps.some(({ text }) => /concurrently/i.test(text));
-      if (buildsIndexes) await refuseInvalidIndexes(this.#session, this.#tenant, migration);
-      await this.#record([migration]);
-    } catch (error) {
-      if (completed > 0) this.#committed.push(`${completed} of ${steps.length} statements of ${migration.name}`);
-      throw error;
-    }
-    this.#committed.push(migration.name);
+  /** Not in a transaction: what ran before it is committed first. */
+  async #runAlone<T extends { readonly text: string }>(steps: LoneSteps<T>): Promise<void> {
+    this.#ranAlone = true;
+    await runAlone(this.#work, steps, (completed) => this.#committed.push(completed));
+    this.#committed.push(steps.migration.name);
   }
 
-  /** A migration that ends our transaction undoes those before it; one that leaves its own open is undone itself. */
-  #checkTransaction(migration: Migration): void {
-    if (this.#session.isIdle !== this.#inTransaction) return;
-    throw new TenantError(this.#inTransaction ? endedTransaction(migration) : openTransaction(migration));
-  }
-
-  async #record(migrations: readonly Migration[]): Promise<void> {
-    const names = migrations.map(({ name }) => name);
-    const statement =
-      this.#engine.direction === 'up' ? recordApplied(this.#tenant, migrations) : removeApplied(this.#tenant, names);
-    await Promise.all([this.#session.raw(this.#prefix()), this.#session.query(statement)]);
-  }
-
-  async #begin(): Promise<void> {
-    if (this.#inTransaction) return;
-    await this.#session.raw('BEGIN');
-    this.#inTransaction = true;
+  /** What a run finds out afterwards, a rehearsal must not let happen: a COMMIT among the statements. */
+  #stopBefore(texts: readonly string[]): void {
+    const { inspector } = this.#engine;
+    if (this.#isRehearsal && texts.some((text) => inspector.mayEndTransaction(text))) throw new NotRehearsable();
   }
 
   async #commit(): Promise<void> {
+    if (this.#isRehearsal) throw new NotRehearsable();
     const migrations = this.#unrecorded.splice(0);
-    const recorded = migrations.length === 0 || !this.#inTransaction ? null : this.#record(migrations);
+    const recorded = migrations.length === 0 || !this.#work.inTransaction ? null : this.#work.record(migrations);
     recorded?.catch(() => {
       // It fails with 25P02 when a migration sent before it failed; that error is the one to tell.
     });
     await this.#settleSent();
     await recorded;
-    if (!this.#inTransaction) return;
+    if (!this.#work.inTransaction) return;
     this.#signal.throwIfAborted();
     this.#onStep('COMMIT');
+    this.#committing = migrations.map(({ name }) => name);
     const { command } = await this.#session.raw('COMMIT');
+    this.#committing = null;
     if (command !== 'COMMIT') throw new TenantError({ message: 'the server rolled the transaction back at COMMIT' });
-    this.#inTransaction = false;
+    this.#work.inTransaction = false;
     this.#committed.push(...migrations.map(({ name }) => name));
   }
 
   /** Only migrations without a transaction leave something behind; then the operator must know what. */
   async #sayWhatStays(error: unknown): Promise<unknown> {
-    if (this.#inTransaction && this.#committed.length === 0) return error;
+    if (this.#work.inTransaction && this.#committed.length === 0) return error;
     // The error comes first: a session that cannot answer any more must not hide it.
-    const invalid = await findInvalidIndexes(this.#session, this.#tenant).catch(() => []);
+    const invalid = await findInvalidIndexes(this.#session, this.#work.tenant).catch(() => []);
     const { detail, hint, ...failure } = toFailure(error);
     const details = [
       ...(detail === undefined ? [] : [detail]),
       ...(this.#committed.length === 0 ? [] : [`already committed on this tenant: ${this.#committed.join(', ')}`]),
       ...(invalid.length === 0 ? [] : [`invalid indexes: ${invalid.join(', ')}`]),
     ];
-    const advice = invalid.length === 0 ? hint : adviceOnInvalid(this.#tenant, invalid);
+    const advice = invalid.length === 0 ? hint : adviceOnInvalid(this.#work.tenant, invalid);
     return new TenantError(
       {
         ...failure,
@@ -248,42 +286,11 @@ export class Change {
   }
 }
 
-/** A migration in JavaScript may wait for something that never comes. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    signal.throwIfAborted();
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-}
-
 function noDownSection(migration: Migration) {
   return {
     message: `${migration.displayPath} has no down section`,
     code: 'no-down',
     file: migration.displayPath,
     hint: 'write what takes it back below a line `-- Down Migration`',
-  };
-}
-
-function endedTransaction(migration: Migration) {
-  return {
-    message: 'the migration ended the tenant’s transaction',
-    code: 'transaction-ended',
-    file: migration.displayPath,
-    hint: 'remove COMMIT and ROLLBACK from it; after a COMMIT, look at what stays on this tenant: the history does not tell',
-  };
-}
-
-function openTransaction(migration: Migration) {
-  return {
-    message: 'the migration left a transaction open, which is rolled back',
-    code: 'transaction-open',
-    file: migration.displayPath,
-    hint: 'remove BEGIN from it: without a transaction each statement stands alone',
   };
 }

@@ -1,10 +1,10 @@
 import { type Failure, RefusedError, TenantError } from '../errors.ts';
-import { plural } from '../words.ts';
+import { listNames, plural } from '../words.ts';
 import type { ChangePlan } from './change-tenant.ts';
 import type { Migration, MigrationFolder } from './folder.ts';
-import type { AppliedMigration } from './history.ts';
+import { type AppliedMigration, fakedRun } from './history.ts';
 import type { Inspector } from './inspection.ts';
-import { planDown, planUp, type Standing, type Target } from './plan.ts';
+import { planBackOut, planDown, planUp, type Standing, type StepBack, type Target } from './plan.ts';
 
 /** What is to be done with tenants that stand so, or why nothing can be. */
 export type Decision = { readonly plan: ChangePlan } | { readonly failure: Failure };
@@ -41,7 +41,48 @@ export function decideUp(standing: Standing, folder: MigrationFolder, target: Ta
 
 /** With `fake` only the history goes back, so nothing needs to say how. */
 export function decideDown(standing: Standing, folder: MigrationFolder, target: Target, fake: boolean): Decision {
-  const steps = planDown(standing, folder, target);
+  return decideSteps(standing, planDown(standing, folder, target), fake);
+}
+
+/** Takes back what one run applied, as the history's rows tell. */
+export function decideRunBack(standing: Standing, folder: MigrationFolder, run: string, fake: boolean): Decision {
+  const faked = standing.applied.find((applied) => applied.run === fakedRun(run));
+  if (faked !== undefined && !fake) {
+    return {
+      failure: {
+        message: `the run only wrote down that ${faked.name} was applied, it did not run it`,
+        code: 'faked',
+        hint: 'take back what it wrote, and nothing else, with --fake',
+      },
+    };
+  }
+  const isOfRun = (applied: AppliedMigration) => applied.run === run || applied.run === fakedRun(run);
+  return decideBackOut(standing, folder, isOfRun, fake);
+}
+
+/** Takes back exactly the migrations that are meant, which must be the newest of the tenant. */
+export function decideBackOut(
+  standing: Standing,
+  folder: MigrationFolder,
+  isMeant: (applied: AppliedMigration) => boolean,
+  fake: boolean,
+): Decision {
+  const { steps, cameAfter } = planBackOut(standing, folder, isMeant);
+  const newest = steps[0]?.name;
+  if (cameAfter.length === 0 || newest === undefined) return decideSteps(standing, steps, fake);
+  const isMixed = standing.applied.at(-1)?.name === newest;
+  return {
+    failure: {
+      message: `${listNames(cameAfter)} ran after what is to be taken back`,
+      code: 'not-newest',
+      hint: isMixed
+        ? 'the two are mixed on this tenant: take them back one by one with `tenantctl migrate down --count 1`'
+        : `look at what came after; \`tenantctl migrate down --to ${newest}\` takes that back`,
+    },
+  };
+}
+
+function decideSteps(standing: Standing, steps: readonly StepBack[], fake: boolean): Decision {
   const gone = steps.find(({ migration }) => migration === null);
   if (gone !== undefined) {
     return {

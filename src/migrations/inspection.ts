@@ -1,6 +1,8 @@
 import type { Migration } from './folder.ts';
+import { isConcurrentReindex } from './judge-statement.ts';
 import type { SqlSection } from './sql-file.ts';
 import { lineAndColumn } from './sql-file.ts';
+import { type ConcurrentIndex, factsOf, type StatementFacts } from './statement-facts.ts';
 import type { Statement, StatementParser } from './statements.ts';
 
 /** Why a migration must not run as it stands, with its place in the file. */
@@ -17,6 +19,8 @@ export interface Inspection {
   /** Where each statement begins; null when the parser does not understand the text. */
   readonly statements: readonly { readonly offset: number; readonly text: string }[] | null;
   readonly objections: readonly Objection[];
+  /** Of those statements that there is something to say of, in order: what makes lanes and hazards. */
+  readonly facts: readonly StatementFacts[];
 }
 
 type Verdict = Omit<Objection, 'at'>;
@@ -32,19 +36,27 @@ export class Inspector {
 
   inspect(migration: Migration, direction: 'up' | 'down'): Inspection {
     const section = migration.kind === 'sql' ? migration.sql[direction] : null;
-    if (migration.kind !== 'sql' || section === null) return { statements: null, objections: [] };
+    if (migration.kind !== 'sql' || section === null) return { statements: null, objections: [], facts: [] };
     let inspection = this.#known.get(section);
     if (inspection === undefined) {
-      const { statements, objections } = inspectStatements(
-        migration,
-        migration.sql.usesTransaction,
-        this.#parse(section),
-      );
+      const inspected = inspectStatements(migration, migration.sql.usesTransaction, this.#parse(section));
       const unparted = direction === 'up' ? objectToUnparted(migration) : [];
-      inspection = { statements, objections: [...unparted, ...objections] };
+      inspection = { ...inspected, objections: [...unparted, ...inspected.objections] };
       this.#known.set(section, inspection);
     }
     return inspection;
+  }
+
+  /** Indexes that a text from elsewhere builds CONCURRENTLY: what a migration in JavaScript wants to run. */
+  indexesIn(text: string): readonly ConcurrentIndex[] {
+    const statements = this.#parse({ text, offset: 0 }) ?? [];
+    return statements.flatMap((statement) => factsOf(statement)?.index ?? []);
+  }
+
+  /** May a text end the transaction that it runs in? One that the parser does not understand is searched for words. */
+  mayEndTransaction(text: string): boolean {
+    const statements = this.#parse({ text, offset: 0 });
+    return statements === null ? endingWords.test(text) : statements.some(endsTransaction);
   }
 }
 
@@ -69,7 +81,7 @@ function inspectStatements(
   usesTransaction: boolean,
   statements: readonly Statement[] | null,
 ): Inspection {
-  if (statements === null) return { statements, objections: [] };
+  if (statements === null) return { statements, objections: [], facts: [] };
   const objections = statements.flatMap((statement) => {
     const verdict = judge(statement, usesTransaction);
     if (verdict === null) return [];
@@ -78,7 +90,23 @@ function inspectStatements(
   });
   // Without a transaction each statement is sent alone, so its text is needed; otherwise the place is enough.
   const kept = statements.map(({ offset, text }) => ({ offset, text: usesTransaction ? '' : text }));
-  return { statements: kept, objections };
+  return { statements: kept, objections, facts: distinctFacts(statements) };
+}
+
+/**
+ * A file of a hundred thousand INSERTs has one thing to say of them, at the first: what is true of a statement later on,
+ * when the plan has made more, is true of it there.
+ */
+function distinctFacts(statements: readonly Statement[]): readonly StatementFacts[] {
+  const seen = new Set<string>();
+  return statements.flatMap((statement) => {
+    const facts = factsOf(statement);
+    if (facts === null) return [];
+    const key = JSON.stringify({ ...facts, offset: 0 });
+    const isRepeated = seen.has(key) && facts.index === null && facts.hazards.every(({ when }) => when === undefined);
+    seen.add(key);
+    return isRepeated ? [] : [facts];
+  });
 }
 
 function judge(statement: Statement, usesTransaction: boolean): Verdict | null {
@@ -114,6 +142,8 @@ function judge(statement: Statement, usesTransaction: boolean): Verdict | null {
   return null;
 }
 
+const endingWords = /\b(?:commit|end|rollback|abort|prepare\s+transaction)\b/i;
+
 function endsTransaction({ type, node }: Statement): boolean {
   if (type !== 'TransactionStmt') return false;
   const kind = String(node.kind);
@@ -130,7 +160,11 @@ function needsNoTransaction({ type, node }: Statement): boolean {
     case 'DropStmt':
       return node.concurrent === true;
     case 'ReindexStmt':
-      return JSON.stringify(node.params ?? []).includes('"concurrently"');
+      return isConcurrentReindex(node) || !['REINDEX_OBJECT_INDEX', 'REINDEX_OBJECT_TABLE'].includes(String(node.kind));
+    case 'ClusterStmt':
+      return node.relation === undefined;
+    case 'AlterTableStmt':
+      return JSON.stringify(node.cmds ?? []).includes('"concurrent":true');
     case 'VacuumStmt':
       return node.is_vacuumcmd === true;
     case 'AlterSystemStmt':

@@ -2,7 +2,7 @@ import { TenantError } from '../errors.ts';
 import { type Tenant, tenantSchema } from '../fleet/tenant.ts';
 import { quoteQualified } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
-import { sql } from '../postgres/sql.ts';
+import { identifier, sql } from '../postgres/sql.ts';
 import type { Migration } from './folder.ts';
 
 /**
@@ -24,6 +24,32 @@ export async function findInvalidIndexes(session: Session, tenant: Tenant): Prom
 export function adviceOnInvalid(tenant: Tenant, names: readonly string[]): string {
   const drops = names.map((name) => `DROP INDEX CONCURRENTLY ${quoteQualified(tenantSchema(tenant), name)};`);
   return `drop the invalid indexes (${drops.join(' ')}), then run the same command again`;
+}
+
+/**
+ * Drops what a failed attempt at the same migration left: invalid indexes by the names that it builds. One that a
+ * session is building at this moment is left alone.
+ */
+export async function dropLeftovers(
+  session: Session,
+  tenant: Tenant,
+  wanted: readonly { readonly name: string | null; readonly schema: string | null }[],
+  onDrop: (name: string) => void,
+): Promise<void> {
+  const schema = tenantSchema(tenant);
+  const names = wanted.flatMap((each) => (each.name === null || (each.schema ?? schema) !== schema ? [] : [each.name]));
+  if (names.length === 0) return;
+  const leftovers = await session.query<{ name: string }>(sql`
+    SELECT c.relname AS name
+      FROM pg_catalog.pg_index i
+      JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname = ${schema} AND c.relname = ANY (${names}::text[])
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)`);
+  for (const { name } of leftovers) {
+    onDrop(name);
+    await session.query(sql`DROP INDEX CONCURRENTLY ${identifier(schema, name)}`);
+  }
 }
 
 /**

@@ -59,6 +59,19 @@ async function load(migration: Migration, importFile: (file: string) => Promise<
   }
 }
 
+/** A migration in JavaScript may wait for something that never comes. */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
 /** As in node-pg-migrate, a missing `down` means: the reverse of `up`; `false` forbids the direction. */
 function chooseAction(actions: Actions, direction: Direction, migration: Migration): Action {
   const action = direction === 'down' && actions.down === undefined ? actions.up : actions[direction];

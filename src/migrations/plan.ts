@@ -62,10 +62,36 @@ export interface StepBack {
 
 /** What `migrate down` would take back, the newest first: `count` of them, or all that ran after `to`. */
 export function planDown(standing: Standing, folder: MigrationFolder, target: Target): readonly StepBack[] {
-  const names = standing.applied.map(({ name }) => name);
-  const newestFirst = names.toReversed().map((name) => ({ name, migration: folder.byName.get(name) ?? null }));
-  if (target.to === null) return newestFirst.slice(0, target.count ?? 1);
-  const position = names.indexOf(target.to.name);
+  const { applied } = standing;
+  if (target.to === null) return stepsBack(applied, folder).slice(0, target.count ?? 1);
+  const position = applied.findIndex(({ name }) => name === target.to?.name);
   // Not applied at all: there is nothing that ran after it.
-  return position === -1 ? [] : newestFirst.slice(0, names.length - 1 - position);
+  return position === -1 ? [] : stepsBack(applied.slice(position + 1), folder);
+}
+
+/** Certain migrations of one history to be taken back. */
+export interface BackOut {
+  /** The newest first. */
+  readonly steps: readonly StepBack[];
+  /** What ran after the first of them and is not meant: it stands on what would be taken away. */
+  readonly cameAfter: readonly string[];
+}
+
+/** What taking back exactly those migrations means that are meant. */
+export function planBackOut(
+  standing: Standing,
+  folder: MigrationFolder,
+  isMeant: (applied: AppliedMigration) => boolean,
+): BackOut {
+  const { applied } = standing;
+  const first = applied.findIndex(isMeant);
+  const later = first === -1 ? [] : applied.slice(first);
+  return {
+    steps: stepsBack(later.filter(isMeant), folder),
+    cameAfter: later.filter((migration) => !isMeant(migration)).map(({ name }) => name),
+  };
+}
+
+function stepsBack(applied: readonly AppliedMigration[], folder: MigrationFolder): readonly StepBack[] {
+  return applied.toReversed().map(({ name }) => ({ name, migration: folder.byName.get(name) ?? null }));
 }

@@ -1,5 +1,6 @@
 import { InternalError, RefusedError, TenantError, UsageError } from '../errors.ts';
 import { describeFailure } from './failure-groups.ts';
+import type { ErrorDescription } from './result.ts';
 import { safeText } from './safe-text.ts';
 import { noStyle, type Style } from './style.ts';
 
@@ -14,13 +15,6 @@ export function errorText(error: unknown, options: { readonly style?: Style; rea
     ...(debug ? stackLines(error).map((line) => style.dim(line)) : []),
   ];
   return `${lines.join('\n')}\n`;
-}
-
-interface ErrorDescription {
-  /** Safe to print. */
-  readonly message: string;
-  readonly details: readonly string[];
-  readonly hint: string | undefined;
 }
 
 /** An error in the words of a report. */

@@ -20,7 +20,7 @@ export function exitCodeOf(result: Result, options: { readonly interrupted?: Int
   if (unfinished > 0) return totals.done > 0 ? exitCodes.partial : exitCodes.failed;
   // Left out on purpose or not: part of the fleet was not reached, and nobody knows who lives there.
   if (sources.length > 0) return exitCodes.partial;
-  return totals.findings + (result.findings ?? 0) > 0 ? exitCodes.findings : exitCodes.ok;
+  return totals.findings + (result.findings ?? []).length > 0 ? exitCodes.findings : exitCodes.ok;
 }
 
 /** The exit code of a command that ended with an error instead of a result. */

@@ -1,8 +1,16 @@
 import { UsageError } from '../errors.ts';
 
-const formats = ['table', 'json', 'ndjson'] as const;
+export type Format = 'table' | 'json' | 'ndjson' | 'junit' | 'github';
 
-export type Format = (typeof formats)[number];
+/** Each with a file for hints. */
+const exampleFiles: Readonly<Record<Format, string>> = {
+  table: 'report.txt',
+  json: 'report.json',
+  ndjson: 'report.ndjson',
+  junit: 'report.xml',
+  github: 'annotations.txt',
+};
+const formats = Object.keys(exampleFiles) as readonly Format[];
 
 /** One `-o` of the command line; `file` null is stdout. */
 export interface FormatSpec {
@@ -23,7 +31,7 @@ export function parseFormats(values: readonly string[], isJson = false): readonl
   if (onStdout.length > 1) {
     const names = onStdout.map((spec) => spec.format).join(' and ');
     throw new UsageError(`only one output format can go to stdout, not ${names}`, {
-      hint: `write the others to files: -o ${onStdout[1]!.format}=report.${onStdout[1]!.format}`,
+      hint: `write the others to files: -o ${exampleOf(movable(onStdout))}`,
     });
   }
   return onStdout.length === 0 ? [{ format: 'table', file: null }, ...specs] : specs;
@@ -39,6 +47,15 @@ function parseFormat(value: string): FormatSpec {
       hint: `the formats are ${formats.join(', ')}, each also as <format>=<file>`,
     });
   }
-  if (file === '') throw new UsageError(`no file is named in "-o ${value}"`, { hint: `-o ${format}=report.${format}` });
+  if (file === '') throw new UsageError(`no file is named in "-o ${value}"`, { hint: `-o ${exampleOf(format)}` });
   return { format, file };
+}
+
+/** GitHub reads its commands on stdout; every other format is as good in a file. */
+function movable(specs: readonly FormatSpec[]): Format {
+  return (specs.findLast(({ format }) => format !== 'github') ?? specs[0]!).format;
+}
+
+function exampleOf(format: Format): string {
+  return `${format}=${exampleFiles[format]}`;
 }

@@ -12,6 +12,8 @@ export interface BoardSource {
   readonly servers: readonly string[];
   /** The line above the servers. */
   header(): string;
+  /** Lines below the servers, which come and go. */
+  footer(): readonly string[];
   /** A server's line, and whether it goes on. */
   line(server: string): { readonly text: string; readonly state: 'working' | 'done' | 'failed' };
 }
@@ -48,7 +50,7 @@ export function openBoard(stream: OutputStream, style: Style, source: BoardSourc
     },
   }));
   const spinner = new Spinner();
-  const options = { stream, style, region, spinner, update, header: () => source.header() };
+  const options = { stream, style, region, spinner, update, source };
   const list = new Listr<unknown, typeof BoardRenderer, typeof BoardRenderer>(tasks, {
     concurrent: true,
     exitOnError: false,
@@ -75,7 +77,7 @@ interface BoardRendererOptions {
   readonly region: LiveRegion;
   readonly spinner: Spinner;
   readonly update: () => void;
-  readonly header: () => string;
+  readonly source: BoardSource;
 }
 
 type BoardTask = ListrTaskObject<unknown, typeof BoardRenderer, typeof BoardRenderer>;
@@ -110,7 +112,7 @@ class BoardRenderer {
   }
 
   #draw(): void {
-    const { region, header, stream, style } = this.#options;
+    const { region, source, stream, style } = this.#options;
     // The last column stays free: some terminals wrap as soon as it is written.
     const width = Math.max(10, stream.columns - 1);
     const tasks = this.#visibleTasks();
@@ -120,9 +122,10 @@ class BoardRenderer {
       return { plain: cut, painted: paint(cut) };
     };
     region.draw([
-      plain(header(), style.bold),
+      plain(source.header(), style.bold),
       ...tasks.map((task) => this.#taskLine(task, width)),
       ...(hidden > 0 ? [plain(`… and ${hidden} more servers`, style.dim)] : []),
+      ...source.footer().map((line) => plain(line, style.yellow)),
     ]);
   }
 

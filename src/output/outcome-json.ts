@@ -1,5 +1,5 @@
 import type { Failure } from '../errors.ts';
-import type { Outcome, Totals } from '../fleet/outcome.ts';
+import type { Blocker, Outcome, Totals } from '../fleet/outcome.ts';
 import type { ReportMeta, Result, SourceReport } from './result.ts';
 
 /** Name and version of the json and ndjson formats. */
@@ -7,9 +7,10 @@ export const jsonSchema = 'tenantctl/1';
 
 /** One outcome as the json formats show it; the order of the keys is part of the contract. */
 export function outcomeJson(outcome: Outcome): Readonly<Record<string, unknown>> {
-  const { tenant, status, durationMs } = outcome;
+  const { tenant, status, durationMs, attempts } = outcome;
   const { id, server, database, schema } = tenant;
-  const common = { tenant: id, server, database, schema, status, durationMs };
+  const blockedBy = outcome.blockedBy?.length ? outcome.blockedBy.map(blockerJson) : undefined;
+  const common = { tenant: id, server, database, schema, status, durationMs, attempts, blockedBy };
   switch (outcome.status) {
     case 'done':
       return { ...common, value: outcome.value, finding: outcome.finding };
@@ -32,10 +33,17 @@ export function summaryJson(result: Result, meta: ReportMeta): Readonly<Record<s
     totals: totalsJson(meta.totals),
     environment: result.environment,
     sources: result.sources?.map(sourceJson),
+    ...(meta.error && { error: meta.error }),
   };
   // A command's own keys come after ours and can replace none of them.
   const { schema: _, type: __, outcomes: ___, ...extra } = result.extra ?? {};
   return { ...reserved, ...extra, ...reserved };
+}
+
+/** Who keeps a tenant waiting; all keys are always there. */
+export function blockerJson(blocker: Blocker): Blocker {
+  const { pid, application, user, state, transactionStartedAt, queryStartedAt, tenant } = blocker;
+  return { pid, application, user, state, transactionStartedAt, queryStartedAt, tenant };
 }
 
 function totalsJson(totals: Totals): Totals {

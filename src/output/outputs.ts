@@ -1,19 +1,15 @@
 import type { OutputStream } from '../context.ts';
-import { exitCodes, UsageError } from '../errors.ts';
-import type { EventListener, RunEvent } from '../fleet/events.ts';
+import { exitCodes } from '../errors.ts';
+import type { EventListener } from '../fleet/events.ts';
 import { countOutcomes } from '../fleet/outcome.ts';
 import { describeError } from './errors-text.ts';
 import { exitCodeOf, exitCodeOfError, type InterruptSignal } from './exit-code.ts';
-import { openFileSink } from './file-sink.ts';
-import type { Format, FormatSpec } from './formats.ts';
+import type { FormatSpec } from './formats.ts';
 import { openProgress } from './open-progress.ts';
-import { jsonReport } from './report-json.ts';
-import { NdjsonReport } from './report-ndjson.ts';
-import { type TableOptions, tableReport } from './report-table.ts';
+import { openReports, type Report } from './open-reports.ts';
 import { type CommandView, markFinding, type ReportMeta, type Result, type RetryCommand } from './result.ts';
 import { safeText } from './safe-text.ts';
-import type { Sink } from './sink.ts';
-import { type ColorMode, makeStyle, noStyle } from './style.ts';
+import { type ColorMode, makeStyle } from './style.ts';
 
 /** stdout as main gives it: `write` may return a promise when the reader is slow, `flush` waits for all. */
 export type ResultStream = Omit<OutputStream, 'write'> & {
@@ -50,13 +46,6 @@ export interface Outputs {
   fail(error: unknown, end: { readonly durationMs: number }): Promise<void>;
 }
 
-interface Report {
-  readonly sink: Sink;
-  readonly isForPeople?: boolean;
-  readonly event: (event: RunEvent) => string;
-  readonly end: (result: Result, meta: ReportMeta) => Iterable<string> | AsyncIterable<string>;
-}
-
 /** Opens everything the command will write to, so that what cannot be written is known before a tenant is touched. */
 export async function openOutputs(options: OutputOptions): Promise<Outputs> {
   const reports = await openReports(options);
@@ -70,7 +59,7 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
     emit(event) {
       progress.onEvent(event);
       for (const { event: lines, sink } of reports) {
-        const text = lines(event);
+        const text = lines?.(event) ?? '';
         if (text !== '') void sink.write(text);
       }
     },
@@ -79,7 +68,7 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
       const marked = { ...result, outcomes: result.outcomes.map((it) => markFinding(it, options.view)) };
       const exitCode = exitCodeOf(marked, interrupted === undefined ? {} : { interrupted });
       const counted = countOutcomes(marked.outcomes);
-      const totals = { ...counted, findings: counted.findings + (result.findings ?? 0) };
+      const totals = { ...counted, findings: counted.findings + (result.findings ?? []).length };
       return writeReports(reports, marked, { command: options.command, durationMs, exitCode, totals }, options.stderr);
     },
     async fail(error, { durationMs }) {
@@ -89,16 +78,11 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
         durationMs,
         exitCode: exitCodeOfError(error),
         totals: countOutcomes([]),
+        error: describeError(error),
       };
       const forPrograms = reports.filter((report) => !report.isForPeople);
       for (const { sink } of reports.filter((report) => report.isForPeople)) await sink.discard();
-      const { message, details, hint } = describeError(error);
-      await writeReports(
-        forPrograms,
-        { outcomes: [], extra: { error: { message, details, hint } } },
-        meta,
-        options.stderr,
-      );
+      await writeReports(forPrograms, { outcomes: [] }, meta, options.stderr);
     },
   };
 }
@@ -111,64 +95,19 @@ async function writeReports(
   stderr: OutputStream,
 ): Promise<number> {
   let exitCode = meta.exitCode;
-  for (const { sink, end } of reports) {
+  for (const { sink, end, isExtra } of reports) {
     try {
       for await (const piece of end(result, { ...meta, exitCode })) await sink.write(piece);
       await sink.close();
     } catch (error) {
-      const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-      stderr.write(`error: cannot write the report to ${safeText(sink.name)}: ${safeText(reason)}\n`);
+      const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error);
+      const [word, what] = isExtra === true ? ['warning', 'step summary'] : ['error', 'report'];
+      stderr.write(`${word}: cannot write the ${what} to ${safeText(sink.name)}: ${safeText(reason)}\n`);
       await sink.discard().catch(() => {});
+      if (isExtra === true) continue;
       // The tenants are what they are, but whoever waits for the report must not take its absence for success.
       if (exitCode === exitCodes.ok || exitCode === exitCodes.findings) exitCode = exitCodes.partial;
     }
   }
   return exitCode;
-}
-
-async function openReports(options: OutputOptions): Promise<readonly Report[]> {
-  const files = options.formats.filter((spec) => spec.file !== null);
-  const reports: Report[] = [];
-  const names = new Set<string>();
-  try {
-    for (const { format, file } of files) {
-      if (names.has(file!)) throw new UsageError(`two reports cannot go to one file: ${file}`);
-      names.add(file!);
-      reports.push(makeReport(format, await openFileSink(file!, options.cwd), null, options));
-    }
-  } catch (error) {
-    for (const { sink } of reports) await sink.discard();
-    throw error;
-  }
-  for (const { format, file } of options.formats) {
-    if (file === null) reports.push(makeReport(format, stdoutSink(options.stdout), options.stdout, options));
-  }
-  return reports;
-}
-
-function makeReport(format: Format, sink: Sink, terminal: ResultStream | null, options: OutputOptions): Report {
-  const nothing = (): string => '';
-  if (format === 'json') return { sink, event: nothing, end: jsonReport };
-  if (format === 'ndjson') {
-    const report = new NdjsonReport(options.view, options.now);
-    return { sink, event: (event) => report.event(event), end: (result, meta) => report.end(result, meta) };
-  }
-  const table: TableOptions = {
-    view: options.view,
-    style: terminal === null ? noStyle : makeStyle(options.color ?? 'auto', options.env, terminal),
-    width: terminal?.isTTY ? terminal.columns : null,
-    quiet: options.quiet ?? false,
-    verbose: options.verbose ?? false,
-    retryCommand: options.retryCommand ?? null,
-  };
-  return { sink, isForPeople: true, event: nothing, end: (result, meta) => tableReport(result, meta, table) };
-}
-
-function stdoutSink(stdout: ResultStream): Sink {
-  return {
-    name: 'stdout',
-    write: (text) => (text === '' ? undefined : stdout.write(text)),
-    close: async () => stdout.flush?.(),
-    discard: async () => {},
-  };
 }

@@ -42,6 +42,10 @@ export class PhaseTally {
     this.#of(tenant).running.add(tenant.id);
   }
 
+  putBack(tenant: Tenant): void {
+    this.#of(tenant).running.delete(tenant.id);
+  }
+
   settled(outcome: Outcome): void {
     const state = this.#of(outcome.tenant);
     state.running.delete(outcome.tenant.id);

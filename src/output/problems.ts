@@ -1,6 +1,8 @@
 import type { Outcome } from '../fleet/outcome.ts';
 import { listNames, plural } from '../words.ts';
+import { blockedByLines, distinctBlockers, nameBlocker } from './blockers.ts';
 import { describeFailure, type FailureGroup, groupFailures } from './failure-groups.ts';
+import { groupNotStarted } from './not-started.ts';
 import type { Result, RetryCommand, RetryOutcome, SourceReport } from './result.ts';
 import { safeText } from './safe-text.ts';
 import type { Style } from './style.ts';
@@ -19,7 +21,7 @@ interface ProblemOptions {
 export function describeProblems(result: Result, options: ProblemOptions): readonly string[] {
   const groups = groupFailures(result.outcomes);
   const interrupted = result.outcomes.filter((it) => it.status === 'interrupted');
-  const notStarted = result.outcomes.filter((it) => it.status === 'skipped' && it.reason === 'not-started');
+  const notStarted = groupNotStarted(result.outcomes);
   return [
     ...groups.flatMap((group) => groupLines(group, result, groups.length === 1, options)),
     ...(groups.length > 1
@@ -27,7 +29,7 @@ export function describeProblems(result: Result, options: ProblemOptions): reado
       : []),
     ...interruptedLines(interrupted, options),
     ...notStartedLines(notStarted, options),
-    ...carryOnLine(interrupted, notStarted, result, options),
+    ...carryOnLine(interrupted, [...notStarted.values()].flat(), result, options),
     ...(result.sources ?? []).flatMap((source) => sourceLines(source, options.style)),
   ];
 }
@@ -44,6 +46,7 @@ function groupLines(group: FailureGroup, result: Result, isOnly: boolean, option
   return [
     `${style.red(plural(outcomes.length, 'tenant'))}: ${describeFailure(failure)}`,
     `  ${names(outcomes, options.verbose)}`,
+    ...blockedByLines(outcomes).map((line) => `  ${line}`),
     ...(failure.detail === undefined ? [] : [style.dim(`  detail: ${safeText(failure.detail)}`)]),
     ...(failure.hint === undefined ? [] : [`  hint: ${safeText(failure.hint)}`]),
     ...retryLine('  retry', outcomes, ['failed'], scope, options),
@@ -64,17 +67,15 @@ function interruptedLines(outcomes: readonly Outcome[], { style, verbose }: Prob
 function stepAndError(outcome: Outcome): string {
   if (outcome.status !== 'interrupted') return '';
   const step = outcome.step === null ? '' : ` (${safeText(outcome.step)})`;
-  return outcome.error === undefined ? step : `${step}: ${describeFailure(outcome.error)}`;
+  const error = outcome.error === undefined ? '' : `: ${describeFailure(outcome.error)}`;
+  const blockers = distinctBlockers([outcome]).map(nameBlocker);
+  return `${step}${error}${blockers.length === 0 ? '' : `, blocked by ${listNames(blockers)}`}`;
 }
 
-function notStartedLines(outcomes: readonly Outcome[], { style, verbose }: ProblemOptions): readonly string[] {
-  const byReason = new Map<string, Outcome[]>();
-  for (const outcome of outcomes) {
-    const reason = (outcome.status === 'skipped' && outcome.because) || '';
-    const group = byReason.get(reason);
-    if (group === undefined) byReason.set(reason, [outcome]);
-    else group.push(outcome);
-  }
+function notStartedLines(
+  byReason: ReadonlyMap<string, readonly Outcome[]>,
+  { style, verbose }: ProblemOptions,
+): readonly string[] {
   return [...byReason].flatMap(([reason, group]) => [
     `${style.yellow(plural(group.length, 'tenant'))} never started${reason === '' ? '' : `: ${safeText(reason)}`}`,
     `  ${names(group, verbose)}`,

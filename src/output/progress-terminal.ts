@@ -1,5 +1,6 @@
 import type { RunEvent } from '../fleet/events.ts';
 import { plural } from '../words.ts';
+import { BlockedTenants } from './blocked-tenants.ts';
 import { EventLines } from './event-lines.ts';
 import type { Board, BoardSource } from './live-board.ts';
 import { countsText, PhaseTally } from './phase-tally.ts';
@@ -15,6 +16,7 @@ const maxNameWidth = 24;
 export function openTerminalProgress(options: ProgressOptions): Progress {
   const { stderr, style, now, verbose = false } = options;
   const lines = new EventLines(style, verbose);
+  const blocked = new BlockedTenants();
   let tally: PhaseTally | null = null;
   let board: Board | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -27,7 +29,7 @@ export function openTerminalProgress(options: ProgressOptions): Progress {
   };
   const show = async (shown: PhaseTally): Promise<void> => {
     const { openBoard } = await import('./live-board.ts');
-    if (tally === shown && board === null) board = openBoard(stderr, style, boardSource(shown, now));
+    if (tally === shown && board === null) board = openBoard(stderr, style, boardSource(shown, blocked, now));
   };
   const beginPhase = (event: Extract<RunEvent, { type: 'phase' }>): void => {
     endPhase();
@@ -45,7 +47,9 @@ export function openTerminalProgress(options: ProgressOptions): Progress {
     onEvent(event) {
       if (event.type === 'phase') beginPhase(event);
       else if (event.type === 'started') tally?.started(event.tenant);
+      else if (event.type === 'put-back') tally?.putBack(event.tenant);
       else if (event.type === 'settled') tally?.settled(event.outcome);
+      blocked.onEvent(event);
       print(lines.of(event, Math.max(20, stderr.columns - 1)));
       if (event.type === 'phase-ended') endPhase();
     },
@@ -53,7 +57,7 @@ export function openTerminalProgress(options: ProgressOptions): Progress {
   };
 }
 
-function boardSource(tally: PhaseTally, now: () => Date): BoardSource {
+function boardSource(tally: PhaseTally, blocked: BlockedTenants, now: () => Date): BoardSource {
   const { servers } = tally;
   const names = new Map(servers.map((server) => [server, cutText(safeText(server), maxNameWidth)]));
   const nameWidth = Math.max(0, ...[...names.values()].map(displayWidth));
@@ -66,6 +70,7 @@ function boardSource(tally: PhaseTally, now: () => Date): BoardSource {
       const text = `${safeText(tally.name)}: ${settled} of ${plural(counts.total, 'tenant')}`;
       return servers.length > 1 ? paced(text, tally.pace(counts, now().getTime())) : text;
     },
+    footer: () => blocked.lines(now()),
     line(server) {
       const counts = tally.counts([server]);
       const name = padText(names.get(server) ?? safeText(server), nameWidth);

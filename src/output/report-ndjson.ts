@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { RunEvent } from '../fleet/events.ts';
 import type { Outcome } from '../fleet/outcome.ts';
-import { jsonSchema, outcomeJson, summaryJson } from './outcome-json.ts';
+import { blockerJson, jsonSchema, outcomeJson, summaryJson } from './outcome-json.ts';
 import { type CommandView, markFinding, type ReportMeta, type Result } from './result.ts';
 import { safeJson } from './safe-text.ts';
 
@@ -14,6 +14,8 @@ export class NdjsonReport {
   readonly #now: () => Date;
   /** Of each tenant's last outcome line, so that the end repeats none. */
   readonly #written = new Map<string, string>();
+  /** Of each tenant that waits, the processes it waits for. */
+  readonly #blocked = new Map<string, string>();
   #isBegun = false;
 
   constructor(view: CommandView, now: () => Date) {
@@ -42,10 +44,13 @@ export class NdjsonReport {
           hint: event.hint,
         });
       case 'settled':
+        this.#blocked.delete(event.outcome.tenant.id);
         return this.#outcomeLine(markFinding(event.outcome, this.#view));
+      case 'blocked':
+        return this.#blockedLine(event);
       case 'started':
       case 'step':
-      case 'blocked':
+      case 'put-back':
         return '';
     }
   }
@@ -54,6 +59,15 @@ export class NdjsonReport {
   *end(result: Result, meta: ReportMeta): Generator<string> {
     for (const outcome of result.outcomes) yield this.#outcomeLine(outcome);
     yield this.#line({ type: 'summary', ...summaryJson(result, meta) });
+  }
+
+  /** Who is in the way is looked up again and again while a tenant waits: a line when it is somebody else. */
+  #blockedLine({ tenant, blockers }: Extract<RunEvent, { type: 'blocked' }>): string {
+    const pids = blockers.map(({ pid }) => pid).join(' ');
+    if ((this.#blocked.get(tenant.id) ?? '') === pids) return '';
+    this.#blocked.set(tenant.id, pids);
+    const blockedBy = blockers.map(blockerJson);
+    return this.#line({ type: 'blocked', at: this.#at(), tenant: tenant.id, blockedBy });
   }
 
   #outcomeLine(outcome: Outcome): string {

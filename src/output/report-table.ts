@@ -1,9 +1,10 @@
-import type { Outcome, Totals } from '../fleet/outcome.ts';
-import { plural } from '../words.ts';
+import type { Outcome } from '../fleet/outcome.ts';
+import { waitedLine } from './blockers.ts';
 import { describeProblems } from './problems.ts';
 import type { CommandView, ReportMeta, Result, RetryCommand } from './result.ts';
 import { safeText } from './safe-text.ts';
 import type { Style } from './style.ts';
+import { summaryText } from './summary-text.ts';
 import { renderTable } from './table.ts';
 import { formatDuration } from './text.ts';
 
@@ -26,7 +27,7 @@ export async function* tableReport(result: Result, meta: ReportMeta, options: Ta
   const { view, quiet, verbose, style, width } = options;
   const isClean = meta.exitCode === 0;
   if (quiet && isClean) return;
-  const foundElsewhere = (result.findings ?? 0) > 0;
+  const foundElsewhere = (result.findings ?? []).length > 0;
   if (!quiet || foundElsewhere) yield (result.text ?? []).map((line) => `${safeText(line)}\n`).join('');
 
   const rows = quiet ? findingRows(result, options) : allRows(result, options);
@@ -35,10 +36,15 @@ export async function* tableReport(result: Result, meta: ReportMeta, options: Ta
   yield* renderTable(view.columns, shown, { width, style });
   if (!isAllShown) yield style.dim(`… and ${rows.length - shown.length} more, listed with --verbose`).concat('\n');
 
+  const waited = quiet ? null : waitedLine(result.outcomes, verbose);
+  if (waited !== null) yield `${waited}\n`;
+
   const problems = describeProblems(result, options);
-  const hasAbove = rows.length > 0 || (!quiet && (result.text ?? []).length > 0);
+  const hasAbove = rows.length > 0 || waited !== null || (!quiet && (result.text ?? []).length > 0);
   if (problems.length > 0) yield `${hasAbove ? '\n' : ''}${problems.join('\n')}\n`;
-  const summary = summaryLine(result, meta, options);
+  // A listing that went well is its rows and nothing else.
+  const isAnswered = view.listing === true && meta.totals.done === meta.totals.selected;
+  const summary = isAnswered ? null : summaryText(result, meta, style);
   if (summary !== null) yield `${problems.length > 0 ? '\n' : ''}${summary}\n`;
 }
 
@@ -62,28 +68,4 @@ function findingRows(result: Result, { view, verbose }: TableOptions): readonly 
 function plainRow(outcome: Outcome): readonly string[] {
   const word = outcome.status === 'skipped' ? outcome.reason : outcome.status;
   return [outcome.tenant.id, outcome.durationMs > 0 ? `${word} in ${formatDuration(outcome.durationMs)}` : word];
-}
-
-/** `50 tenants: 49 done, 1 failed in 1.8 s (run …)`. */
-function summaryLine(result: Result, meta: ReportMeta, { view, style }: TableOptions): string | null {
-  const { totals } = meta;
-  if (view.listing === true && totals.done === totals.selected) return null;
-  if (totals.selected === 0) return (result.text ?? []).length > 0 ? null : 'no tenants selected';
-  const run = result.run == null ? '' : style.dim(` (run ${safeText(result.run)})`);
-  const counts = countWords(totals, style).join(', ');
-  return `${plural(totals.selected, 'tenant')}: ${counts} in ${formatDuration(meta.durationMs)}${run}`;
-}
-
-function countWords(totals: Totals, style: Style): readonly string[] {
-  const words: string[] = [];
-  const add = (count: number, word: string, paint: (text: string) => string): void => {
-    if (count > 0) words.push(paint(`${count} ${word}`));
-  };
-  add(totals.done, 'done', style.green);
-  add(totals.failed, 'failed', style.red);
-  add(totals.interrupted, 'interrupted', style.red);
-  add(totals.skipped, 'not started', style.yellow);
-  add(totals.hibernated, 'hibernated', style.dim);
-  add(totals.findings, totals.findings === 1 ? 'finding' : 'findings', style.yellow);
-  return words;
 }

@@ -22,8 +22,8 @@ export interface Result<V = unknown> {
   readonly extra?: Readonly<Record<string, unknown>>;
   /** Plain lines that the table format prints above its rows: a histogram, a plan. */
   readonly text?: readonly string[];
-  /** Findings that are not about one tenant. */
-  readonly findings?: number;
+  /** Findings that are not about one tenant: a hazard in a file, a health check that complains. */
+  readonly findings?: readonly Failure[];
 }
 
 /** How a command's outcomes look to people. */
@@ -49,12 +49,22 @@ export type RetryCommand = (
   outcomes: readonly RetryOutcome[],
 ) => string | null;
 
+/** An error that ended a command as a whole, in words for a report. */
+export interface ErrorDescription {
+  /** Safe to print. */
+  readonly message: string;
+  readonly details: readonly string[];
+  readonly hint: string | undefined;
+}
+
 /** What a report says beside the result. */
 export interface ReportMeta {
   readonly command: string;
   readonly durationMs: number;
   readonly exitCode: number;
   readonly totals: Totals;
+  /** Given when there is no result: the command was refused, or broke. */
+  readonly error?: ErrorDescription;
 }
 
 /** Writes `finding` into each done outcome of a command that checks, where the command did not do so itself. */

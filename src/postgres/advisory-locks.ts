@@ -20,24 +20,17 @@ export function tenantKey(schema: string | null): LockKey {
   return schema === null ? databaseTenantKey : keyOf(`tenantctl tenant ${schema}`);
 }
 
-/** Which lock was not to be had, and who holds it. */
-export interface LockHolder {
-  readonly lock: 'tenant' | 'gate' | 'shape';
-  readonly pid: number | null;
-  readonly applicationName: string | null;
-  readonly user: string | null;
-  /** When its transaction or last statement began. */
-  readonly since: Date | null;
-}
+/** Which lock was not to be had. */
+export type FailedLock = 'tenant' | 'gate' | 'shape';
 
 /**
  * Tries once to take a tenant for changing it: its own lock, and a place among those that the database's gate and
  * shape admit. Session locks on the very session that does the work: they outlive a killed client for as long as its
  * statement runs. Returns null when it has them, else which one is taken; then nothing is held.
  */
-export async function tryLockTenant(session: Session, key: LockKey): Promise<'tenant' | 'gate' | 'shape' | null> {
+export async function tryLockTenant(session: Session, key: LockKey): Promise<FailedLock | null> {
   // CASE is evaluated in order and stops at the first lock that is taken.
-  const [row] = await session.query<{ taken: 'tenant' | 'gate' | 'shape' | null }>(sql`SELECT CASE
+  const [row] = await session.query<{ taken: FailedLock | null }>(sql`SELECT CASE
     WHEN NOT pg_catalog.pg_try_advisory_lock(${key}::bigint) THEN 'tenant'
     WHEN NOT pg_catalog.pg_try_advisory_lock_shared(${gateKey}::bigint) THEN 'gate'
     WHEN NOT pg_catalog.pg_try_advisory_lock_shared(${shapeKey}::bigint) THEN 'shape'
@@ -53,21 +46,4 @@ export async function tryLockTenant(session: Session, key: LockKey): Promise<'te
 export async function unlockAll(session: Session): Promise<void> {
   await session.query(sql`SELECT pg_catalog.pg_advisory_unlock_all()`);
   session.holdsLocks = false;
-}
-
-/** Who holds a lock now; null when it was freed meanwhile. */
-export async function findLockHolder(
-  session: Session,
-  lock: LockHolder['lock'],
-  tenant: LockKey,
-): Promise<LockHolder | null> {
-  const key = lock === 'tenant' ? tenant : lock === 'gate' ? gateKey : shapeKey;
-  const [row] = await session.query<{ pid: number; app: string | null; user: string | null; since: Date | null }>(sql`
-    SELECT l.pid, a.application_name AS app, a.usename AS user, coalesce(a.xact_start, a.query_start) AS since
-      FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-       AND ((l.classid::bigint << 32) | l.objid::bigint) = ${key}::bigint
-     LIMIT 1`);
-  return row === undefined ? null : { lock, pid: row.pid, applicationName: row.app, user: row.user, since: row.since };
 }

@@ -9,6 +9,7 @@ const hints: Readonly<Record<string, string>> = {
   [sqlStates.tooManyConnections]: 'lower --per-server, or free connections on the server',
   [sqlStates.invalidPassword]: 'check `password` of the server in the inventory, PGPASSWORD or .pgpass',
   [sqlStates.duplicateTable]: 'it was made outside these migrations, or by an older run that was not one transaction',
+  locked: 'wait for the other run to end and run the same command again, or give --lock-wait more time',
   ECONNREFUSED: 'is the server running, and do host and port in the inventory fit?',
   ENOENT: 'is the server running? there is no such socket',
   ETIMEDOUT: 'is the server reachable from here? a firewall may drop what is sent to it',

@@ -53,11 +53,15 @@ export class Session {
   private constructor(client: pg.Client, config: pg.ClientConfig) {
     this.#client = client;
     this.#config = config;
-    const lost = () => {
+    client.on('end', () => {
       this.#isBroken = true;
-    };
-    client.on('error', lost);
-    client.on('end', lost);
+    });
+    // The server's farewell to a session that ran nothing just then: from here on the client takes no statement, and
+    // the end of the connection may follow later.
+    client.on('error', () => {
+      this.#isBroken = true;
+      this.#isLost = true;
+    });
   }
 
   /** Opens a connection with exactly these settings; rejects with the server's or the network's error. */

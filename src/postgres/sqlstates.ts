@@ -6,6 +6,9 @@ export const sqlStates = {
   insufficientPrivilege: '42501',
   tooManyConnections: '53300',
   lockNotAvailable: '55P03',
+  deadlockDetected: '40P01',
+  serializationFailure: '40001',
+  databaseDropped: '57P04',
   invalidPassword: '28P01',
   invalidAuthorization: '28000',
 } as const;
@@ -43,6 +46,25 @@ export function isSqlState(code: string | null): code is string {
 export function isConnectionError(error: unknown): boolean {
   const code = errorCode(error);
   return code !== null && (/^(?:08|57P0)/.test(code) || connectionErrorCodes.has(code));
+}
+
+/** The same may go well a little later: nothing is wrong with the statement. */
+export function isTransient(error: unknown): boolean {
+  const code = errorCode(error);
+  return (
+    code === sqlStates.lockNotAvailable ||
+    code === sqlStates.deadlockDetected ||
+    code === sqlStates.serializationFailure ||
+    isLostConnection(error)
+  );
+}
+
+/** The server was restarted, failed over or could not be reached for a moment; a login that it refuses stays refused. */
+export function isLostConnection(error: unknown): boolean {
+  const code = errorCode(error);
+  const isLasting =
+    code === sqlStates.invalidPassword || code === sqlStates.invalidAuthorization || code === sqlStates.databaseDropped;
+  return isConnectionError(error) && !isLasting;
 }
 
 export function isTooManyConnections(error: unknown): boolean {

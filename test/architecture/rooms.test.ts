@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readDependencies, readSource, readSources, type SourceFile } from './source-files.ts';
 
 /** Folders of src that each are one thing an operator does; none knows another. */
-const capabilities = ['demo', 'diagnosis', 'migrations'];
+const capabilities = ['completion', 'demo', 'diagnosis', 'migrations'];
 
 /** The rooms that a room may import from: what runs, and what only the type checker reads. Its own always. */
 const arrows: Readonly<Record<string, { readonly values: readonly string[]; readonly types?: readonly string[] }>> = {

@@ -41,7 +41,7 @@ test('plan and dry runs write nothing at all, whatever the migrations hold', asy
   await fleet.run('migrate -t t01 --to 0002');
   const before = await everything(fleet);
   for (const argv of [
-    'migrate plan --all',
+    'migrate plan --all --allow all',
     'migrate --all --dry-run',
     'migrate up --all --dry-run --fake',
     'migrate down --all --dry-run',

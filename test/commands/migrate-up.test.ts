@@ -20,6 +20,7 @@ test('schemas and databases come to the newest migration, and a second run has n
     { name: 'name', type: 'character varying', nullable: 'NO' },
     { name: 'run_on', type: 'timestamp without time zone', nullable: 'NO' },
     { name: 'checksum', type: 'text', nullable: 'YES' },
+    { name: 'run', type: 'text', nullable: 'YES' },
   ]);
   const again = await fleet.json('migrate --all');
   expect([again.exitCode, again.run, again.totals.done]).toEqual([0, null, 4]);

@@ -36,7 +36,7 @@ test.each(testSeeds(2))(
     for (const { tenant, error, step } of second.outcomes.filter(({ status }) => status === 'failed')) {
       expect(error?.code).toBe('locked');
       expect(step).toContain('waiting for the lock');
-      const holder = /held by|locked by tenantctl\/(\w{4})\/(t\d\d) \(pid (\d+), /.exec(error?.message ?? '');
+      const holder = /locked by tenantctl\/(\w{4})\/(t\d\d) \(pid (\d+), /.exec(error?.message ?? '');
       expect([holder?.[2], backends.includes(Number(holder?.[3]))]).toEqual([tenant, true]);
     }
     expect((await barrier.waiting(stuck.length)).toSorted()).toEqual(backends.toSorted());

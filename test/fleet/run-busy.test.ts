@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { cutWaves } from '../../src/fleet/cut-waves.ts';
 import {
   fakeClock,
   makePlace,
@@ -65,7 +66,7 @@ describe('a server without free connections', () => {
         task.done(tenant as never, null);
       },
     });
-    const run = startRun([place], { limits: { perServer: 8 }, policy: { canary: 1 } });
+    const run = startRun([place], { limits: { perServer: 8 }, waves: cutWaves(place.tenants, 1, []) });
     expect(tally(await runClockUntil(run.outcomes))).toEqual({ done: 9 });
     // One was in use when the server refused, and half of it is one.
     expect(most).toBe(1);

@@ -106,7 +106,7 @@ export function startRun(places: readonly Place[], options: RunOptions = {}): St
     tenants: places.flatMap(({ tenants }) => tenants),
     places,
     limits: { fleet: { concurrency: 1000, perServer: 1000, perDatabase: 1000, ...limits }, perServer, perDatabase },
-    policy: { maxFailures: null, maxSameCause: null, canary: 0, ...policy },
+    policy: { maxFailures: null, maxSameCause: null, ...policy },
     timeoutMs: null,
     errors: errorReader,
     interrupts: brakes.interrupts,
@@ -137,8 +137,9 @@ export function outcomeOf(outcomes: readonly Outcome[], id: string): Outcome {
   return outcome;
 }
 
+/** What the run warned of. */
 export function notices(events: readonly RunEvent[]): string[] {
-  return events.flatMap((event) => (event.type === 'notice' ? [event.message] : []));
+  return events.flatMap((event) => (event.type === 'notice' && event.level === 'warning' ? [event.message] : []));
 }
 
 export function nextTurn(): Promise<void> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { cutWaves } from '../../src/fleet/cut-waves.ts';
 import type { Tenant } from '../../src/fleet/tenant.ts';
 import { makePlace, makeTenants, nextTurn, notices, outcomeOf, startRun, statuses, tally } from './run-harness.ts';
 
@@ -104,8 +105,9 @@ describe('--canary', () => {
     const canaries = new Set(['t0', 't1', 't2']);
     const tooEarly: string[] = [];
     const notDone = new Set(canaries);
-    const run = startRun([place(makeTenants(8), () => null)], {
-      policy: { canary: 3 },
+    const tenants = makeTenants(8);
+    const run = startRun([place(tenants, () => null)], {
+      waves: cutWaves(tenants, 3, []),
       listen: (event) => {
         if (event.type === 'settled') notDone.delete(event.outcome.tenant.id);
         if (event.type === 'started' && !canaries.has(event.tenant.id) && notDone.size > 0)
@@ -117,8 +119,9 @@ describe('--canary', () => {
   });
 
   it('leaves the others alone when one did not succeed', async () => {
-    const run = startRun([place(makeTenants(8), ({ id }) => (id === 't1' ? 'broken' : null))], {
-      policy: { canary: 3 },
+    const tenants = makeTenants(8);
+    const run = startRun([place(tenants, ({ id }) => (id === 't1' ? 'broken' : null))], {
+      waves: cutWaves(tenants, 3, []),
     });
     const outcomes = await run.outcomes;
     expect(statuses(outcomes)).toMatchObject({ t0: 'done', t1: 'failed', t2: 'done', t3: 'skipped', t7: 'skipped' });
@@ -129,8 +132,9 @@ describe('--canary', () => {
   });
 
   it('is not blamed when it was the operator who stopped', async () => {
-    const run = startRun([place(makeTenants(4), () => null)], {
-      policy: { canary: 2 },
+    const tenants = makeTenants(4);
+    const run = startRun([place(tenants, () => null)], {
+      waves: cutWaves(tenants, 2, []),
       limits: { concurrency: 1 },
       listen: (event, brakes) => event.type === 'started' && brakes.stop(),
     });
@@ -148,7 +152,7 @@ describe('--canary', () => {
       open: async () => void calls.push('open'),
       close: async () => void calls.push('close'),
     };
-    await startRun([watched], { policy: { canary: 2 } }).outcomes;
+    await startRun([watched], { waves: cutWaves(tenants, 2, []) }).outcomes;
     expect(calls).toEqual(['open', 'close', 'open', 'close']);
   });
 });

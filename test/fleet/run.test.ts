@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { cutWaves } from '../../src/fleet/cut-waves.ts';
 import type { Limits } from '../../src/fleet/inventory/types.ts';
 import type { Outcome } from '../../src/fleet/outcome.ts';
 import type { Place } from '../../src/fleet/place.ts';
@@ -196,11 +197,9 @@ describe('runFleet on random schedules', () => {
     const random = makeRandom(seed);
     const fleet = makeFleet(random);
     const { tenants, places, limits, perServer, fates, watch } = fleet;
-    const policy = {
-      maxFailures: random.chance(0.5) ? random.between(0, 5) : null,
-      canary: random.chance(0.5) ? random.between(1, tenants.length) : 0,
-    };
-    const canaries = new Set(tenants.slice(0, policy.canary));
+    const policy = { maxFailures: random.chance(0.5) ? random.between(0, 5) : null };
+    const canary = random.chance(0.5) ? random.between(1, tenants.length) : 0;
+    const canaries = new Set(tenants.slice(0, canary));
     const interruptAt = random.between(1, tenants.length * 2);
     const interrupt = random.pick(['stop', 'cancel', 'abandon', null] as const);
     let settled = 0;
@@ -211,6 +210,7 @@ describe('runFleet on random schedules', () => {
       limits,
       perServer,
       policy,
+      waves: cutWaves(tenants, canary, []),
       listen: (event, brakes: Brakes) => {
         if (event.type === 'started') {
           if (brakes.interrupts.stop.aborted && !watch.touched.has(event.tenant)) late.push(event.tenant.id);
@@ -238,7 +238,7 @@ describe('runFleet on random schedules', () => {
     const wasStopped = outcomes.some(({ status }) => status === 'skipped' || status === 'interrupted');
     const failures = outcomes.filter(({ status }) => status === 'failed').length;
     const isBraked = policy.maxFailures !== null && failures >= Math.max(1, policy.maxFailures);
-    const canaryFailed = outcomes.slice(0, policy.canary).some(({ status }) => status !== 'done');
+    const canaryFailed = outcomes.slice(0, canary).some(({ status }) => status !== 'done');
     if (wasStopped) expect(isBraked || canaryFailed || run.brakes.interrupts.stop.aborted).toBe(true);
   });
 

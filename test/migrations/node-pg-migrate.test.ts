@@ -53,11 +53,12 @@ test('node-pg-migrate goes on after tenantctl, and tenantctl after node-pg-migra
   expect((await ours(fleet, 'migrate status --all --check')).finding).toBe(false);
   expect(await fleet.history('tenant_t01')).toEqual(inOrder);
 
-  // What the other one ran has no checksum, so nobody can say that it was edited.
-  const rows = await fleet.db.query<{ known: boolean }>(
-    'select checksum is not null as known from tenant_t01.pgmigrations order by id',
+  // What the other one ran has no checksum, so nobody can say that it was edited; and it belongs to no run.
+  const rows = await fleet.db.query<{ known: boolean; ours: boolean }>(
+    'select checksum is not null as known, run is not null as ours from tenant_t01.pgmigrations order by id',
   );
   expect(rows.map(({ known }) => known)).toEqual([false, true, true, false, true]);
+  expect(rows.map(({ ours }) => ours)).toEqual([false, true, true, false, true]);
   await fleet.write('0001_one.sql', 'SELECT 1; -- edited');
   expect((await fleet.run('migrate --all')).exitCode).toBe(0);
   await fleet.write('0001_one.sql', migrations['0001_one.sql']);
@@ -88,7 +89,7 @@ test('both make the same of the same files', async () => {
   const shape = ({ db }: TestFleet) =>
     db.query(
       `select table_name, column_name, data_type, character_maximum_length, is_nullable, column_default
-         from information_schema.columns where table_schema = 'tenant_t01' and column_name <> 'checksum'
+         from information_schema.columns where table_schema = 'tenant_t01' and column_name not in ('checksum', 'run')
         order by table_name, ordinal_position`,
     );
   const made = await shape(one);

@@ -18,7 +18,7 @@ const rows: readonly Row[] = [
   ['all hibernated', 0, { outcomes: [skipped('b', 'hibernated')] }],
   ['a check that found nothing', 0, { outcomes: [{ ...done('a'), finding: false } as Outcome] }],
   ['a finding about a tenant', 1, { outcomes: [done('a'), found] }],
-  ['a finding about no tenant', 1, { outcomes: [], findings: 1 }],
+  ['a finding about no tenant', 1, { outcomes: [], findings: [{ message: 'bad' }] }],
   ['one failed', 3, { outcomes: [done('a'), failed('b')] }],
   ['one not started', 3, { outcomes: [done('a'), skipped('b')] }],
   ['one in the middle without a signal', 3, { outcomes: [done('a'), interrupted('b')] }],

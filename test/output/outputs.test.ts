@@ -53,13 +53,24 @@ describe('parseFormats', () => {
 
   it.each([
     [['xml'], 'output format "xml" does not exist'],
-    [['junit=report.xml'], 'output format "junit" does not exist'],
+    [['JUnit=report.xml'], 'output format "JUnit" does not exist'],
     [['json='], 'no file is named in "-o json="'],
     [['json', 'table'], 'only one output format can go to stdout, not json and table'],
   ])('refuses %j', (values, message) => {
     const parse = () => parseFormats(values);
     expect(parse).toThrow(UsageError);
     expect(parse).toThrow(message);
+  });
+
+  it.each([
+    [['xml'], 'the formats are table, json, ndjson, junit, github, each also as <format>=<file>'],
+    [['junit='], '-o junit=report.xml'],
+    [['junit', 'json'], 'write the others to files: -o json=report.json'],
+    // GitHub reads its commands on stdout and nowhere else.
+    [['table', 'github'], 'write the others to files: -o table=report.txt'],
+    [['github', 'junit'], 'write the others to files: -o junit=report.xml'],
+  ])('says for %j what to write', (values, hint) => {
+    expect(() => parseFormats(values)).toThrow(expect.objectContaining({ hint }));
   });
 });
 
@@ -94,7 +105,12 @@ describe('openOutputs', () => {
   it('asks the command what is a finding, once for all formats', async () => {
     const given = options(parseFormats([], true), { view: { ...view, isFinding: (it) => it.tenant.id === 'a' } });
     const outputs = await openOutputs(given);
-    expect(await outputs.finish({ outcomes: [done('a'), done('b')], findings: 2 }, { durationMs: 1 })).toBe(1);
+    expect(
+      await outputs.finish(
+        { outcomes: [done('a'), done('b')], findings: [{ message: 'one' }, { message: 'two' }] },
+        { durationMs: 1 },
+      ),
+    ).toBe(1);
     const document = JSON.parse(given.stdout.text);
     expect(document.totals.findings).toBe(3);
     expect(document.outcomes.map((it: { finding: boolean }) => it.finding)).toEqual([true, false]);
@@ -122,6 +138,39 @@ describe('openOutputs', () => {
     });
     const lines = (await readFile(join(folder, 'report.ndjson'), 'utf8')).trimEnd().split('\n');
     expect(JSON.parse(lines.at(-1)!)).toMatchObject({ type: 'summary', ...expected });
+  });
+
+  it('tells CI of an error too', async () => {
+    const error = new RefusedError('no', { hint: 'ask again' });
+    const env = { GITHUB_STEP_SUMMARY: 'summary.md' };
+    const given = options(parseFormats(['github', 'junit=report.xml']), { env });
+    await (await openOutputs(given)).fail(error, { durationMs: 7 });
+    expect(given.stdout.text).toBe('::error title=tenantctl migrate%3A refused::no%0Ahint: ask again\n');
+    expect(await readFile(join(folder, 'report.xml'), 'utf8')).toContain('<error type="exit 5" message="no">');
+    expect(await readFile(join(folder, 'summary.md'), 'utf8')).toContain('| refused | no<br>hint\\: ask again |');
+  });
+
+  it('adds one step summary for all github formats, and none without', async () => {
+    const env = { GITHUB_STEP_SUMMARY: 'summary.md' };
+    for (const formats of [['github', 'github=log.txt'], ['json'], ['junit=report.xml']]) {
+      const outputs = await openOutputs(options(parseFormats(formats), { env }));
+      await outputs.finish(result, { durationMs: 1 });
+    }
+    expect((await readFile(join(folder, 'summary.md'), 'utf8')).match(/^## tenantctl migrate$/gm)).toHaveLength(1);
+    expect(await readFile(join(folder, 'log.txt'), 'utf8')).toMatch(/^::error /);
+  });
+
+  it('takes a step summary that cannot be written for a warning', async () => {
+    for (const [file, reason] of [
+      ['no/such/summary.md', 'ENOENT'],
+      ['.', 'EISDIR'],
+    ] as const) {
+      const given = options(parseFormats(['github']), { env: { GITHUB_STEP_SUMMARY: file } });
+      const outputs = await openOutputs(given);
+      expect(await outputs.finish({ outcomes: [done('a')] }, { durationMs: 1 })).toBe(0);
+      expect(given.stderr.text).toBe(`warning: cannot write the step summary to ${file}: ${reason}\n`);
+      expect(given.stdout.text).toBe('1 tenant: 1 done in 1 ms\n');
+    }
   });
 
   it('replaces what a link points to', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { countOutcomes } from '../../src/fleet/outcome.ts';
 import { jsonReport } from '../../src/output/report-json.ts';
 import type { ReportMeta, Result } from '../../src/output/result.ts';
-import { done, failed, interrupted, relationExists, skipped } from './samples.ts';
+import { blocker, done, failed, interrupted, relationExists, skipped } from './samples.ts';
 
 function meta(result: Result, exitCode = 3): ReportMeta {
   return { command: 'migrate', durationMs: 1834.4, exitCode, totals: countOutcomes(result.outcomes) };
@@ -62,6 +62,17 @@ describe('jsonReport', () => {
       { status: 'failed', error: relationExists },
       { status: 'done', finding: true },
     ]);
+  });
+
+  it('tells tries and who was in the way, of each tenant of which there is something to tell', () => {
+    const blocked = { ...failed('f'), attempts: 3, blockedBy: [blocker(4711)] };
+    const { value } = report({ outcomes: [blocked, { ...done('w'), attempts: 2, blockedBy: [] }, done('a')] });
+    const [first, second, third] = value.outcomes as Record<string, unknown>[];
+    const common = 'tenant server database schema status durationMs';
+    expect(Object.keys(first!)).toEqual(`${common} attempts blockedBy step error`.split(' '));
+    expect(first).toMatchObject({ attempts: 3, blockedBy: [blocker(4711)] });
+    expect(Object.keys(second!)).toEqual(`${common} attempts value`.split(' '));
+    expect(Object.keys(third!)).toEqual(`${common} value`.split(' '));
   });
 
   it('comes in pieces', () => {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { countOutcomes } from '../../src/fleet/outcome.ts';
 import { NdjsonReport } from '../../src/output/report-ndjson.ts';
 import type { ReportMeta } from '../../src/output/result.ts';
-import { done, failed, skipped, tenant, view } from './samples.ts';
+import { blocker, done, failed, skipped, tenant, view } from './samples.ts';
 
 const now = () => new Date('2026-11-22T10:15:00Z');
 const meta = (exitCode: number): ReportMeta => ({
@@ -44,5 +44,26 @@ it('lets the last outcome line of a tenant be the one of the result', () => {
   expect(lines.filter((line) => line.type === 'outcome')).toMatchObject([
     { value: 'planned', finding: true },
     { value: 'applied', finding: true },
+  ]);
+});
+
+it('shows who waits for whom, and that it waits no more, each once', () => {
+  const report = new NdjsonReport(view, now);
+  const blocked = { type: 'blocked', tenant: tenant('a') } as const;
+  const shuffled = Object.fromEntries(Object.entries(blocker(4711, { tenant: 'globex' })).reverse());
+  const text =
+    report.event({ ...blocked, blockers: [shuffled as unknown as ReturnType<typeof blocker>] }) +
+    report.event({ ...blocked, blockers: [blocker(4711, { state: 'active' })] }) +
+    report.event({ ...blocked, blockers: [] }) +
+    report.event({ ...blocked, blockers: [] });
+  report.event({ ...blocked, blockers: [blocker(4711)] });
+  report.event({ type: 'settled', outcome: done('a') });
+  expect(report.event({ ...blocked, blockers: [blocker(4711)] })).toContain('"pid":4711');
+  expect(text.split('\n').slice(1)).toEqual([
+    '{"type":"blocked","at":"2026-11-22T10:15:00.000Z","tenant":"a","blockedBy":[{"pid":4711,"application":"psql",' +
+      '"user":"app","state":"idle in transaction","transactionStartedAt":"2026-11-22T10:14:18.000Z",' +
+      '"queryStartedAt":"2026-11-22T10:14:20.000Z","tenant":"globex"}]}',
+    '{"type":"blocked","at":"2026-11-22T10:15:00.000Z","tenant":"a","blockedBy":[]}',
+    '',
   ]);
 });

@@ -7,7 +7,7 @@ import { makeRetryCommand } from '../../src/output/retry-command.ts';
 import { noStyle } from '../../src/output/style.ts';
 import { displayWidth } from '../../src/output/text.ts';
 import { shellQuote } from '../../src/words.ts';
-import { done, failed, interrupted, readAll, relationExists, skipped, view } from './samples.ts';
+import { blocker, done, failed, interrupted, readAll, relationExists, skipped, view } from './samples.ts';
 
 const silent: CommandView = { columns: ['tenant'], row: () => null };
 
@@ -94,6 +94,37 @@ describe('tableReport', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  it('says who was in the way of those that failed, and of those that are done all the same', async () => {
+    const [b4711, ours] = [blocker(4711), blocker(4712, { application: null, tenant: 'globex' })];
+    const timeout = { message: 'canceling statement due to lock timeout', sqlState: '55P03', hint: 'try again' };
+    const outcomes = [
+      { ...done('w'), blockedBy: [ours] },
+      { ...failed('a', timeout), blockedBy: [b4711] },
+      { ...failed('b', timeout), blockedBy: [b4711, ours] },
+      { ...interrupted('m'), blockedBy: [b4711] },
+    ];
+    const times = 'transaction open since 2026-11-22T10:14:18Z, last query at 2026-11-22T10:14:20Z';
+    expect(await report({ outcomes })).toBe(
+      [
+        '1 tenant had to wait for locks: w (pid 4712, tenant globex)',
+        '',
+        '2 tenants: 55P03 canceling statement due to lock timeout',
+        '  a and b',
+        `  blocked by: pid 4711 (psql, user app, idle in transaction, ${times})`,
+        `  blocked by: pid 4712 (user app, idle in transaction, ${times}), tenant globex`,
+        '  hint: try again',
+        '  retry: tenantctl migrate --tenant a b',
+        '1 tenant in the middle when the run was interrupted, look at it',
+        '  m (0002_more), blocked by pid 4711 psql',
+        '  carry on: tenantctl migrate --tenant m',
+        '',
+        '4 tenants: 1 done, 2 failed, 1 interrupted in 1.8 s',
+        '',
+      ].join('\n'),
+    );
+    expect(await report({ outcomes }, { quiet: true })).not.toContain('had to wait');
   });
 
   it('prints text, rows and sources, and cuts rows to the terminal only', async () => {

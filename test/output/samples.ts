@@ -1,6 +1,6 @@
 import type { OutputStream } from '../../src/context.ts';
 import type { Failure } from '../../src/errors.ts';
-import type { Outcome } from '../../src/fleet/outcome.ts';
+import type { Blocker, Outcome } from '../../src/fleet/outcome.ts';
 import type { Tenant } from '../../src/fleet/tenant.ts';
 import type { CommandView } from '../../src/output/result.ts';
 
@@ -24,6 +24,20 @@ export function interrupted(id: string): Outcome {
 export function skipped(id: string, reason: 'not-started' | 'hibernated' = 'not-started', because?: string): Outcome {
   const outcome = { tenant: tenant(id), status: 'skipped', durationMs: 0, reason } as const;
   return because === undefined ? outcome : { ...outcome, because };
+}
+
+/** Seen at 10:15:00: in a transaction for 42 s. */
+export function blocker(pid: number, more: Partial<Blocker> = {}): Blocker {
+  return {
+    pid,
+    application: 'psql',
+    user: 'app',
+    state: 'idle in transaction',
+    transactionStartedAt: '2026-11-22T10:14:18.000Z',
+    queryStartedAt: '2026-11-22T10:14:20.000Z',
+    tenant: null,
+    ...more,
+  };
 }
 
 export const relationExists: Failure = {

@@ -40,7 +40,7 @@ test('the packed tarball installs into an empty folder and runs there', async ()
   const folder = await openFolder();
   const { tarball, paths } = await pack(folder);
   const known =
-    /^(dist\/.+\.(js|sql|json)|bin\/tenantctl\.js|schema\/.+|docs\/.+\.md|package\.json|tenants\.example\.yaml|[A-Z]+(\.md)?)$/;
+    /^(dist\/.+\.(js|sql|json)|bin\/tenantctl\.js|schema\/.+|docs\/.+\.md|docs\/recipes\/.+|package\.json|tenants\.example\.yaml|[A-Z]+(\.md)?)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);
   expect(paths).toEqual(expect.arrayContaining(['bin/tenantctl.js', 'dist/main.js', 'package.json']));
 

@@ -1,18 +1,16 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
 import { describe, expect, inject, it, vi } from 'vitest';
-import { TenantError } from '../../src/errors.ts';
 import {
-  findLockHolder,
   gateKey,
-  type LockHolder,
   type LockKey,
   shapeKey,
   tenantKey,
   tryLockTenant,
   unlockAll,
 } from '../../src/postgres/advisory-locks.ts';
-import { describeHolder, LockWaitStopped, lockTenant } from '../../src/postgres/lock-wait.ts';
+import { findKeyHolder } from '../../src/postgres/blockers.ts';
+import { LockedError, lockTenant } from '../../src/postgres/lock-wait.ts';
 import type { Session } from '../../src/postgres/session.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { openSession, pidOf } from '../support/sessions.ts';
@@ -21,10 +19,6 @@ const database = await createTestDatabase({ until: 'file' });
 const open = (name = 'tenantctl/test/-') => openSession(database.name, { application_name: name });
 const acme = tenantKey('tenant_acme');
 const globex = tenantKey('tenant_globex');
-
-/** Long enough never to be reached by a test that is right. */
-const patient = { maxWaitMs: 60_000, stop: new AbortController().signal, onWait: () => {} };
-const impatient = { ...patient, maxWaitMs: 0 };
 
 /** What the server says that a session holds, in its own words. */
 async function held(session: Session): Promise<string[]> {
@@ -116,19 +110,23 @@ describe('tryLockTenant', () => {
   });
 });
 
-describe('findLockHolder', () => {
-  it.each([
-    ['tenant', acme],
-    ['gate', gateKey],
-    ['shape', shapeKey],
-  ] as const)('names who holds the %s, and since when', async (lock, key) => {
+describe('findKeyHolder', () => {
+  it('names who holds a lock, since when, and what else its session holds', async () => {
     const session = await open();
-    expect(await findLockHolder(session, lock, acme)).toBeNull();
-    const holder = await holdKey(key);
-    const { user } = inject('cluster');
-    const pid = await pidOf(holder);
-    const found = await findLockHolder(session, lock, acme);
-    expect(found).toEqual({ lock, pid, applicationName: 'tenantctl/k3f9/dump', user, since: expect.any(Date) });
+    expect(await findKeyHolder(session, acme)).toBeNull();
+    const holder = await holdKey(acme);
+    await holder.raw('begin');
+    await holder.raw('select pg_catalog.pg_advisory_lock_shared($1::bigint)', [shapeKey]);
+    const found = await findKeyHolder(session, acme);
+    expect(found).toEqual({
+      pid: await pidOf(holder),
+      application: 'tenantctl/k3f9/dump',
+      user: inject('cluster').user,
+      state: 'idle in transaction',
+      transactionStartedAt: expect.any(Date),
+      queryStartedAt: expect.any(Date),
+      keys: expect.arrayContaining([acme, shapeKey]),
+    });
   });
 
   it('does not take the same key in another database for this one', async () => {
@@ -136,68 +134,32 @@ describe('findLockHolder', () => {
     const other = await elsewhere.connect();
     await other.query('select pg_catalog.pg_advisory_lock($1::bigint)', [acme]);
     const session = await open();
-    expect(await findLockHolder(session, 'tenant', acme)).toBeNull();
+    expect(await findKeyHolder(session, acme)).toBeNull();
     expect(await tryLockTenant(session, acme)).toBeNull();
     await other.end();
   });
 });
 
 describe('lockTenant', () => {
-  it('says whom it waits for, and takes the lock when it is free', async () => {
-    const [holder, waiter] = [await open('tenantctl/k3f9/acme'), await open()];
+  it('names the holder of a lock that is not to be had, and holds nothing', async () => {
+    const [holder, other] = [await open('tenantctl/k3f9/acme'), await open()];
     await tryLockTenant(holder, acme);
-    const waits: (LockHolder | null)[] = [];
-    await lockTenant(waiter, acme, {
-      ...patient,
-      onWait: (found) => {
-        waits.push(found);
-        void holder.end();
-      },
-    });
-    expect(waits).toMatchObject([{ lock: 'tenant', applicationName: 'tenantctl/k3f9/acme' }]);
-    expect(await held(waiter)).toHaveLength(2);
-  });
-
-  it('gives up after the wait, names the holder and holds nothing', async () => {
-    const [holder, waiter] = [await open('tenantctl/k3f9/acme'), await open()];
-    await tryLockTenant(holder, acme);
-    const error = await lockTenant(waiter, acme, { ...impatient, maxWaitMs: 40 }).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(TenantError);
-    const { failure } = error as TenantError;
-    expect(failure).toMatchObject({ code: 'locked', hint: expect.stringContaining('--lock-wait') });
-    const pid = await pidOf(holder);
-    expect(failure.message).toMatch(
-      /^the tenant is locked by tenantctl\/k3f9\/acme \(pid \d+, user .+, since .+Z\); gave/,
-    );
-    expect(failure.message).toContain(`pid ${pid},`);
-    expect(await held(waiter)).toEqual([]);
+    const error = await lockTenant(other, acme).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(LockedError);
+    const { message, code } = error as LockedError;
+    expect(code).toBe('locked');
+    expect(message).toMatch(/^the tenant is locked by tenantctl\/k3f9\/acme \(pid \d+, user .+, since .+Z\)$/);
+    expect(message).toContain(`pid ${await pidOf(holder)},`);
+    expect(await held(other)).toEqual([]);
+    await holder.end();
+    await lockTenant(other, acme);
+    expect(await held(other)).toHaveLength(2);
   });
 
   it('says so when it is the whole database that is locked', async () => {
     await holdKey(gateKey);
-    const attempt = lockTenant(await open(), acme, impatient);
+    const attempt = lockTenant(await open(), acme);
     await expect(attempt).rejects.toThrow("the database's gate is locked by tenantctl/k3f9/dump");
-  });
-
-  it('ends at once when the run is stopped, and holds nothing', async () => {
-    const [holder, waiter] = [await open(), await open()];
-    await tryLockTenant(holder, acme);
-    const stop = new AbortController();
-    const attempt = lockTenant(waiter, acme, { ...patient, stop: stop.signal, onWait: () => stop.abort() });
-    await expect(attempt).rejects.toThrow(LockWaitStopped);
-    expect(await held(waiter)).toEqual([]);
-  });
-
-  it('waits without a statement of its own, which would hold up a concurrent index build', async () => {
-    const [holder, waiter] = [await open(), await open()];
-    await tryLockTenant(holder, acme);
-    const waiting = Promise.withResolvers<void>();
-    const attempt = lockTenant(waiter, acme, { ...patient, onWait: () => waiting.resolve() });
-    await waiting.promise;
-    await database.query('create table built (id int)');
-    await database.query('create index concurrently on built (id)');
-    await holder.end();
-    await attempt;
   });
 
   it('keeps others out for as long as the statement of a killed client runs', async () => {
@@ -219,19 +181,8 @@ describe('lockTenant', () => {
     await statement;
 
     const next = await open();
-    await expect(lockTenant(next, acme, impatient)).rejects.toThrow(`killed (pid ${pid}`);
+    await expect(lockTenant(next, acme)).rejects.toThrow(`killed (pid ${pid}`);
     await database.query('select pg_catalog.pg_terminate_backend($1)', [pid]);
-    await lockTenant(next, acme, patient);
-  });
-});
-
-describe('describeHolder', () => {
-  const holder: LockHolder = { lock: 'tenant', pid: 7, applicationName: 'psql', user: 'ops', since: new Date(0) };
-
-  it('says what is known', () => {
-    expect(describeHolder(holder)).toBe('psql (pid 7, user ops, since 1970-01-01T00:00:00.000Z)');
-    expect(describeHolder({ ...holder, user: null, since: null })).toBe('psql (pid 7)');
-    expect(describeHolder({ ...holder, applicationName: '' })).toMatch(/^another session \(pid 7/);
-    expect(describeHolder(null)).toBe('another session');
+    await vi.waitFor(() => lockTenant(next, acme), 10_000);
   });
 });

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { afterAll, onTestFinished } from 'vitest';
 import type { Failure } from '../../src/errors.ts';
-import type { Totals } from '../../src/fleet/outcome.ts';
+import type { Blocker, Totals } from '../../src/fleet/outcome.ts';
 import { asSuperuser, createTestDatabase, databaseUrl, dropDatabase, type TestDatabase } from './database.ts';
 import { type CliOptions, type CliResult, jsonOf, type RunningCli, runCli, startCli } from './run-cli.ts';
 
@@ -71,6 +71,8 @@ export interface ReportedOutcome {
   readonly because?: string;
   readonly finding?: boolean;
   readonly error?: Failure;
+  readonly attempts?: number;
+  readonly blockedBy?: readonly Blocker[];
   readonly value?: {
     readonly from?: string | null;
     readonly to?: string | null;

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
 import { InternalError } from '../../errors.ts';
 import { parseDuration } from '../duration.ts';
+import { parseShare } from '../share.ts';
 import type { RawInventory } from './file-schema.ts';
 import { formatPosition, type Locate } from './mistakes.ts';
+import { parseWave, type Rollout } from './rollout.ts';
 import type {
   DiscoverEntry,
   Inventory,
@@ -38,6 +40,7 @@ export function buildInventory(raw: RawInventory, source: InventorySource): Inve
     state: stateFolder(raw.state, folder),
     limits: buildLimits(raw.limits),
     timeouts: buildTimeouts(raw.timeouts),
+    rollout: buildRollout(raw.rollout),
     servers: new Map(Object.entries(raw.servers).map(([id, server]) => [id, buildServer(id, server, folder)])),
     shared: (raw.shared ?? []).map((entry) => ({ ...entry, migrations: resolve(folder, entry.migrations) })),
     tenants: (raw.tenants ?? []).map((entry, index) => ({
@@ -75,6 +78,19 @@ function buildTimeouts(timeouts: RawInventory['timeouts']): Timeouts {
     connectMs: durationMs(timeouts?.connect ?? '10s'),
     lockMs: durationMs(timeouts?.lock ?? '2s'),
     statementMs: durationMs(timeouts?.statement ?? '15min'),
+    indexBuildMs: durationMs(timeouts?.indexBuild ?? '2h'),
+  };
+}
+
+function buildRollout(rollout: RawInventory['rollout']): Rollout {
+  const share = (value: string | number | undefined) => (value === undefined ? null : parseShare(String(value)));
+  return {
+    canary: share(rollout?.canary),
+    waves: (rollout?.waves ?? []).map((wave) => parseWave(String(wave))),
+    soakMs: durationMs(rollout?.soak ?? '0s'),
+    healthSql: rollout?.healthSql ?? null,
+    healthCommand: rollout?.healthCommand ?? null,
+    maxFailures: share(rollout?.maxFailures),
   };
 }
 

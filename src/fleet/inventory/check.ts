@@ -1,3 +1,4 @@
+import { UsageError } from '../../errors.ts';
 import { parseDuration } from '../duration.ts';
 import { checkDiscover } from './check-discover.ts';
 import type { CheckScope } from './check-scope.ts';
@@ -7,6 +8,7 @@ import { checkTenants } from './check-tenants.ts';
 import { type Mistake, onValue } from './mistakes.ts';
 import { printable } from './names.ts';
 import { asMapping, asText, asTexts, entriesOf, type Mapping } from './raw.ts';
+import { parseWave } from './rollout.ts';
 import { mustBeginWithSchema } from './tenants.ts';
 
 /** PostgreSQL keeps its timeouts in 32 bits. */
@@ -31,10 +33,24 @@ function checkSettings(raw: Mapping): readonly Mistake[] {
     const ms = parseDuration(asText(value) ?? '') ?? 0;
     if (ms > maxTimeoutMs) mistakes.push(onValue(['timeouts', key], 'expected at most 24d'));
   }
+  mistakes.push(...checkWaves(asMapping(raw.rollout)?.waves));
   if (asMapping(raw.servers) !== null && entriesOf(raw.servers).length === 0) {
     mistakes.push(onValue(['servers'], 'expected at least one server'));
   }
   return mistakes;
+}
+
+/** A wave that is neither a share nor a label selector. */
+function checkWaves(waves: unknown): readonly Mistake[] {
+  return (asTexts(waves) ?? []).flatMap((wave, index) => {
+    try {
+      parseWave(wave);
+      return [];
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      return [onValue(['rollout', 'waves', index], 'expected a share (10%, 25) or labels (tier=free)')];
+    }
+  });
 }
 
 function canBeTyped(word: string): boolean {

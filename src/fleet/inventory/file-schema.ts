@@ -125,6 +125,30 @@ const backups = z
   })
   .describe('Backups');
 
+const share = (what: string) =>
+  z
+    .union([z.int().min(0), z.string().regex(/^\d+(\.\d+)?%$/)], {
+      error: 'expected a number or a percentage such as 2%',
+    })
+    .describe(what);
+
+const rollout = z
+  .strictObject({
+    canary: share('So many tenants first; all must succeed').optional(),
+    waves: z
+      .array(z.union([z.int().min(1), name], { error: 'expected a share (10%, 25) or labels (tier=free)' }))
+      .min(1)
+      .describe('Shares of the fleet (10%), those of the waves before included, or labels (tier=free)')
+      .optional(),
+    soak: duration('Pause after a wave, before its health check').optional(),
+    healthSql: name
+      .describe('Run on every migrated tenant after a wave; a row that comes back stops the run')
+      .optional(),
+    healthCommand: name.describe('Run by the shell after a wave; an exit code other than 0 stops the run').optional(),
+    maxFailures: share('Start no further tenant when so many failed').optional(),
+  })
+  .describe('How migrations go through the fleet');
+
 export const fileSchema = z
   .strictObject({
     version: z.literal(1).describe('Version of this file format'),
@@ -152,9 +176,11 @@ export const fileSchema = z
         connect: duration('Time to make a connection').optional(),
         lock: duration('lock_timeout of a session').optional(),
         statement: duration('statement_timeout of a session').optional(),
+        indexBuild: duration('statement_timeout of what works CONCURRENTLY').optional(),
       })
       .describe('How long things may take')
       .optional(),
+    rollout: rollout.optional(),
     backups: backups.optional(),
     servers: z.record(z.string(), server).describe('The servers, by a name of your choice'),
     shared: z.array(shared).nullish(),

@@ -1,4 +1,5 @@
 import type { Labels } from '../tenant.ts';
+import type { Rollout } from './rollout.ts';
 
 /** How a server's password is found; when there is none here, libpq's own ways (PGPASSWORD, .pgpass) are tried. */
 export type PasswordSource =
@@ -24,6 +25,8 @@ export interface Timeouts {
   readonly lockMs: number;
   /** statement_timeout of a tenant's session. */
   readonly statementMs: number;
+  /** statement_timeout of what works CONCURRENTLY, which waits for others without holding them up. */
+  readonly indexBuildMs: number;
 }
 
 export interface ServerConfig {
@@ -89,6 +92,7 @@ export interface Inventory {
   readonly state: string;
   readonly limits: Limits;
   readonly timeouts: Timeouts;
+  readonly rollout: Rollout;
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly shared: readonly SharedSchema[];
   readonly tenants: readonly TenantEntry[];

@@ -1,0 +1,32 @@
+import { runCli } from '../support/run-cli.ts';
+
+/** What stands for what only CI knows. */
+const filledIn: Readonly<Record<string, string>> = {
+  '${{ matrix.shard }}': '2',
+  '$CI_NODE_INDEX/$CI_NODE_TOTAL': '2/4',
+  // systemd's own way to write it.
+  '%%': '%',
+  'json=/var/lib/tenantctl/': 'json=',
+};
+
+/** The command lines of a shell text (or of a list of words), each as tenantctl gets it. */
+export function commandLines(text: string): readonly (readonly string[])[] {
+  const filled = Object.entries(filledIn).reduce((all, [from, to]) => all.replaceAll(from, to), text);
+  const lines = filled.replaceAll(/\\\n\s*/g, ' ').split('\n');
+  return lines.flatMap((line) => {
+    const typed = /^(?:\$ |ExecStart=)?(?:exec )?(?:\S*\/)?tenantctl ([^|;&>]*)/.exec(line.trim())?.[1];
+    if (typed === undefined) return [];
+    if (/[$'"`\\]/.test(typed)) throw new Error(`nobody said what stands for the variables of: ${line}`);
+    return [typed.trim().split(/ +/)];
+  });
+}
+
+/**
+ * What is said of a command line where there is no inventory. A mistake in the line itself is told before that is
+ * looked for, so that all lines without one have the same answer.
+ */
+export async function answerWithoutInventory(words: readonly string[]): Promise<string> {
+  const { exitCode, stderr } = await runCli(words);
+  if (exitCode !== 2) throw new Error(`tenantctl ${words.join(' ')} ended with ${exitCode}:\n${stderr}`);
+  return stderr;
+}
