@@ -1,13 +1,14 @@
-// `npm run bench migrate`: start-up, a run with nothing to do, and 1,000 schemas x 5 migrations against psql and
-// against a loop over node-pg-migrate's own command line.
-import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+// `npm run bench migrate`: start-up, a run with nothing to do, 1,000 schemas x 5 migrations against psql and against a
+// loop over node-pg-migrate's own command line, and what an application feels of it.
+import { writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { quoteIdentifier } from '../src/postgres/identifiers.ts';
-import { identifier, sql } from '../src/postgres/sql.ts';
+import { makeSchemas, migrationText, writeFleet, writeInventory } from './fleets.ts';
+import { measureLiveFleet } from './live.ts';
 import {
   type Bench,
+  clientProgram,
   median,
   middle,
   note,
@@ -30,6 +31,7 @@ export async function measure(): Promise<void> {
     await measureStartUp();
     await measureNothingToDo(bench);
     await measureMigrations(bench);
+    await measureLiveFleet(bench, schemaCount);
     await measureMemory(bench);
   });
 }
@@ -114,59 +116,9 @@ async function measureMemory(bench: Bench): Promise<void> {
   note(`${tenants} schemas x 1 migration took ${seconds(run.ms)}, the run after it ${seconds(again.ms)}`);
 }
 
-/** An inventory and `count` migrations; `public.applied` of the database holds their names and checksums. */
-async function writeFleet(bench: Bench, name: string, database: string, count: number): Promise<string> {
-  const folder = path.join(bench.folder, name);
-  await mkdir(path.join(folder, 'migrations'), { recursive: true });
-  await writeInventory(bench, folder, database);
-  const server = await bench.connect('postgres');
-  await server.query(sql`CREATE DATABASE ${identifier(database)}`);
-  await server.end();
-  const names: string[] = [];
-  const checksums: string[] = [];
-  for (let number = 1; number <= count; number += 1) {
-    const text = migrationText(number);
-    names.push(`${String(number).padStart(4, '0')}_create_table_${number}`);
-    checksums.push(createHash('sha256').update(text).digest('hex'));
-    await writeFile(path.join(folder, 'migrations', `${names.at(-1)}.sql`), text);
-  }
-  const session = await bench.connect(database);
-  await session.query(sql`CREATE TABLE public.applied AS
-    SELECT * FROM unnest(${names}::text[], ${checksums}::text[]) AS a(name, checksum)`);
-  await session.end();
-  return folder;
-}
-
-async function writeInventory(bench: Bench, folder: string, database: string): Promise<string> {
-  const file = path.join(folder, 'tenants.yaml');
-  await writeFile(
-    file,
-    `version: 1\nmigrations: ./migrations\nservers:\n  main: { url: ${JSON.stringify(bench.cluster.url('postgres'))} }\n` +
-      `discover:\n  - { server: main, database: ${database}, schemas: "t_*" }\n`,
-  );
-  return file;
-}
-
-function migrationText(number: number): string {
-  return `CREATE TABLE table_${number} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, owner_id bigint NOT NULL, name text NOT NULL);
-CREATE INDEX table_${number}_owner_idx ON table_${number} (owner_id);
-`;
-}
-
-async function makeSchemas(bench: Bench, database: string, count: number): Promise<void> {
-  const server = await bench.connect('postgres');
-  const [found] = await server.query(sql`SELECT FROM pg_database WHERE datname = ${database}`);
-  if (found === undefined) await server.query(sql`CREATE DATABASE ${identifier(database)}`);
-  await server.end();
-  const session = await bench.connect(database);
-  await session.raw(`DO $$ BEGIN FOR i IN 1..${count} LOOP EXECUTE format('CREATE SCHEMA t_%s', i); END LOOP; END $$`);
-  await session.raw('CHECKPOINT');
-  await session.end();
-}
-
 /** The floor: one psql a worker, which runs the same statements in the same transactions, and records them. */
 async function runPsql(bench: Bench, folder: string, database: string, count: number): Promise<number> {
-  const { postgres, socketDir, port } = bench.cluster;
+  const { socketDir, port } = bench.cluster;
   const files = Array.from({ length: count }, (_, index) => index + 1);
   const scripts = Array.from({ length: parallelism }, () => [] as string[]);
   for (let tenant = 1; tenant <= schemaCount; tenant += 1) {
@@ -186,9 +138,8 @@ async function runPsql(bench: Bench, folder: string, database: string, count: nu
     scripts.map(async (lines, worker) => {
       const file = path.join(folder, `worker-${worker}.sql`);
       await writeFile(file, lines.join('\n'));
-      const psql = path.join(postgres.client?.binDir ?? postgres.binDir, 'psql');
       await time([
-        psql,
+        clientProgram(bench, 'psql'),
         '-X',
         '-q',
         '-v',

@@ -32,6 +32,12 @@ export async function withBench(work: (bench: Bench) => Promise<void>): Promise<
   }
 }
 
+/** Where psql or pgbench of the scenario's own PostgreSQL is. */
+export function clientProgram({ cluster }: Bench, name: string): string {
+  const { client, binDir } = cluster.postgres;
+  return path.join(client?.binDir ?? binDir, name);
+}
+
 export interface Timing {
   readonly ms: number;
   /** Largest resident set of the program, in bytes. */

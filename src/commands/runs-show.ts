@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import { countRun, isShared, type RunRecord, type RunState, readRun, runState } from '../fleet/run-records.ts';
 import type { Result } from '../output/result.ts';
+import { shellQuote } from '../words.ts';
 import { type Command, type RawOptions, textView } from './command.ts';
 import { readInventory } from './open-inventory.ts';
 import { readSwitch, readText } from './read-options.ts';
@@ -49,7 +50,7 @@ async function show(context: Context, options: ShowOptions): Promise<Result<neve
       ...describeRun(record, state),
       ...(options.verbose ? ['', ...describeTenants(record)] : []),
       ...(troubles.length > 0 ? ['', ...troubles] : []),
-      ...(isOpen ? ['', `carry on: tenantctl runs resume ${record.manifest.run}`] : []),
+      ...(isOpen ? ['', `carry on: ${resumeCommand(record.manifest.run, options.config)}`] : []),
     ],
     extra: { record: recordJson(record, state) },
   };
@@ -80,4 +81,11 @@ function recordJson(record: RunRecord, state: RunState): Readonly<Record<string,
     tenants: tenants.map((tenant) => entries.get(tenant) ?? { tenant, status: null }),
     shared: [...entries.values()].filter(isShared),
   };
+}
+
+/** Of another inventory than the one that would be found, when this one was named. */
+function resumeCommand(run: string, config: string | null): string {
+  return ['tenantctl', 'runs', 'resume', run, ...(config === null ? [] : ['--config', config])]
+    .map(shellQuote)
+    .join(' ');
 }

@@ -10,6 +10,8 @@ const placeholder = '{tenant}';
  */
 export function causeKey(failure: Failure, tenant: Tenant): string {
   const identity = failure.sqlState ?? failure.code ?? '';
+  // Disk full, out of memory: what the message names, a file or a size, is another one each time.
+  if (failure.sqlState?.startsWith('53')) return JSON.stringify([identity]);
   return JSON.stringify([identity, failure.file ?? '', failure.line ?? 0, neutralText(failure.message, tenant)]);
 }
 

@@ -23,7 +23,7 @@ export async function findInvalidIndexes(session: Session, tenant: Tenant): Prom
 /** What the operator does about them. */
 export function adviceOnInvalid(tenant: Tenant, names: readonly string[]): string {
   const drops = names.map((name) => `DROP INDEX CONCURRENTLY ${quoteQualified(tenantSchema(tenant), name)};`);
-  return `drop the invalid indexes (${drops.join(' ')}), then run the same command again`;
+  return `correct the cause and run the same command again, which first drops those that its file builds by name; by hand: ${drops.join(' ')}`;
 }
 
 /**

@@ -95,6 +95,58 @@ test('tenants of one database never wait for each other, and a done one is let g
   expect((await first.ended).exitCode).toBe(0);
 });
 
+test('two runs that lock what all tenants share: both end well, and each counts once', async () => {
+  const fleet = await createFleet({
+    schemas: 8,
+    migrations: {
+      // Of one run one at a time is at it; the other run waits for its lock and comes again.
+      '0001_count.sql': 'UPDATE public.counter SET n = n + 1; LOCK TABLE public.counter; SELECT pg_sleep(0.15);',
+      '0002_one.sql': 'CREATE TABLE one (id int); INSERT INTO one VALUES (1);',
+      // In a lane of its own, which cuts the tenants' work into stages.
+      '0003_index.sql': '-- tenantctl:no-transaction\nCREATE INDEX CONCURRENTLY ON one ((id + 1));',
+      '0004_fill.sql': 'UPDATE one SET id = id + 1;',
+    },
+  });
+  await fleet.db.query('create table public.counter (n int); insert into public.counter values (0)');
+  const runs = [1, 2].map(
+    () => spawnCli('migrate --all --concurrency 4 --lock-timeout 100ms --json', fleet.folder).ended,
+  );
+  const [one, two] = (await Promise.all(runs)).map((result) => readReport({ ...result, questions: [] }));
+  expect([...(one?.outcomes ?? []), ...(two?.outcomes ?? [])].filter(({ status }) => status !== 'done')).toEqual([]);
+  expect([one?.exitCode, two?.exitCode]).toEqual([0, 0]);
+  expect(await fleet.db.query('select n from public.counter')).toEqual([{ n: 8 }]);
+  for (const schema of numbered('tenant_t', 8)) {
+    expect(await fleet.history(schema)).toEqual(['0001_count', '0002_one', '0003_index', '0004_fill']);
+    expect(await fleet.db.query(`select id from ${schema}.one`)).toEqual([{ id: 2 }]);
+    const tenant = schema.slice('tenant_'.length);
+    const applied = [one, two].flatMap((report) => (report?.of(tenant).value?.applied ?? []) as readonly string[]);
+    expect(applied.toSorted(), tenant).toEqual(['0001_count', '0002_one', '0003_index', '0004_fill']);
+  }
+});
+
+test('a tenant that waits for a tenant of the other run says so', async () => {
+  const fleet = await createFleet({
+    schemas: 2,
+    migrations: { '0001_shared.sql': `LOCK TABLE public.settings; ${passBarrier};` },
+  });
+  await fleet.db.query('create table public.settings (id int)');
+  const barrier = await makeBarrier(fleet.db);
+  await barrier.close('tenant_t01');
+  const first = fleet.start('migrate -t t01 --lock-timeout 10min --json');
+  await barrier.waiting(1);
+  const second = fleet.start('migrate --all --concurrency 2 --lock-wait 1h --lock-timeout 10min --json');
+  await second.stderrHas('t01 waits for pid');
+  await second.stderrHas('t02 waits for pid');
+  await barrier.open('tenant_t01');
+  const [one, two] = [readReport(await first.ended), readReport(await second.ended)];
+  expect([one.exitCode, two.exitCode]).toEqual([0, 0]);
+  const application = `tenantctl/${one.run?.slice(-4)}/t01`;
+  // By the table's lock, and by the tenant's own.
+  expect(two.of('t02').blockedBy).toMatchObject([{ application, tenant: 't01' }]);
+  expect(two.of('t01').blockedBy).toMatchObject([{ application, tenant: 't01' }]);
+  expect([two.of('t01').value?.applied, two.of('t02').value?.applied]).toEqual([[], ['0001_shared']]);
+});
+
 function byLength(a: unknown, b: unknown): number {
   return ((a as unknown[]) ?? []).length - ((b as unknown[]) ?? []).length;
 }

@@ -32,6 +32,11 @@ describe('causeKey', () => {
     expect(causeKey(base, tenant('a'))).not.toBe(causeKey(other, tenant('a')));
   });
 
+  it('is one for a resource that is used up, whatever the message names', () => {
+    const full = (file: string): Failure => ({ message: `could not extend file "${file}"`, sqlState: '53100' });
+    expect(causeKey(full('base/16384/1'), tenant('a'))).toBe(causeKey(full('base/16384/2'), tenant('b')));
+  });
+
   it('differs by code where there is no SQLSTATE', () => {
     const locked: Failure = { message: 'no', code: 'locked' };
     expect(causeKey(locked, tenant('a'))).not.toBe(causeKey({ message: 'no', code: 'timeout' }, tenant('a')));

@@ -1,10 +1,20 @@
 import { createConnection, createServer, type Socket } from 'node:net';
 import { inject, onTestFinished } from 'vitest';
 
-/** A way to the run's server that can fall silent like a network that is gone: nothing is closed, nothing arrives. */
+/** A way to the run's server that can fall silent like a network that is gone, or break at the worst moment. */
 export interface Proxy {
   readonly port: number;
+  /** Nothing is closed, nothing arrives. */
   readonly fallSilent: () => void;
+  /** From now on clients are told what the server says when it ends a session, and not that its connection has ended. */
+  readonly holdEnds: () => void;
+  /** Drops all connections, as a restart of what stands in between does. */
+  readonly drop: () => void;
+  /**
+   * Breaks the connection of the `nth` COMMIT from now on, for once: `before` it reaches the server, or `after` the
+   * server has committed and before its answer passes.
+   */
+  readonly cutAtCommit: (moment: 'before' | 'after', nth?: number) => void;
 }
 
 /** Closed with the test. */
@@ -12,21 +22,41 @@ export async function openProxy(): Promise<Proxy> {
   const { socketDir, port } = inject('cluster');
   const sockets = new Set<Socket>();
   let isSilent = false;
-  const relay = (from: Socket, to: Socket) => {
+  let holdsEnds = false;
+  let cut: { moment: 'before' | 'after'; left: number } | null = null;
+  const relay = (from: Socket, to: Socket, look: (bytes: Buffer) => 'pass' | 'break') => {
     sockets.add(from);
     from.on('error', () => {});
-    from.on('data', (bytes) => isSilent || to.write(bytes));
-    from.on('close', () => isSilent || to.destroy());
+    from.on('data', (bytes: Buffer) => {
+      if (isSilent) return;
+      if (look(bytes) === 'pass') return void to.write(bytes);
+      from.destroy();
+      to.destroy();
+    });
+    from.on('close', () => isSilent || holdsEnds || to.destroy());
   };
   const server = createServer((client) => {
     const backend = createConnection(`${socketDir}/.s.PGSQL.${port}`);
-    relay(client, backend);
-    relay(backend, client);
+    let hasCommitted = false;
+    relay(client, backend, (bytes) => {
+      if (cut === null || !isCommit(bytes)) return 'pass';
+      cut.left -= 1;
+      if (cut.left > 0) return 'pass';
+      const { moment } = cut;
+      cut = null;
+      hasCommitted = moment === 'after';
+      return hasCommitted ? 'pass' : 'break';
+    });
+    // It answers when it has committed.
+    relay(backend, client, () => (hasCommitted ? 'break' : 'pass'));
   });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const drop = () => {
+    for (const socket of sockets) socket.destroy();
+  };
   onTestFinished(() => {
     server.close();
-    for (const socket of sockets) socket.destroy();
+    drop();
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port was given');
@@ -35,5 +65,18 @@ export async function openProxy(): Promise<Proxy> {
     fallSilent: () => {
       isSilent = true;
     },
+    holdEnds: () => {
+      holdsEnds = true;
+    },
+    drop,
+    cutAtCommit: (moment, nth = 1) => {
+      cut = { moment, left: nth };
+    },
   };
+}
+
+/** COMMIT is sent alone, when all before it was answered: a message of its own. */
+function isCommit(bytes: Buffer): boolean {
+  const text = 'COMMIT\0';
+  return bytes.length === 5 + text.length && bytes[0] === 'Q'.charCodeAt(0) && bytes.toString('latin1', 5) === text;
 }
