@@ -2,7 +2,6 @@ import type { Context } from '../context.ts';
 import { RefusedError, StoppedError } from '../errors.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import type { Place } from '../fleet/place.ts';
-import { runFleet } from '../fleet/run.ts';
 import { type Tenant, tenantSchema } from '../fleet/tenant.ts';
 import type { Comparison } from '../migrations/baseline.ts';
 import { type BuiltStructure, buildStructure, whyNotTried } from '../migrations/baseline-build.ts';
@@ -18,7 +17,7 @@ import { BuildSites } from './baseline-sites.ts';
 import { changeTenants } from './change-tenants.ts';
 import type { MigrationOptions } from './migration-options.ts';
 import { type Fleet, groupByPlace } from './open-fleet.ts';
-import { errorReader, goOn } from './survey-fleet.ts';
+import { readFleet, withoutTenants } from './read-fleet.ts';
 
 /** Tenants that one session describes before another one gets its turn. */
 const tenantsPerBatch = 100;
@@ -32,6 +31,7 @@ export async function compareTenants(
   folder: MigrationFolder,
   options: MigrationOptions,
 ): Promise<Outcome<Comparison>[]> {
+  // What becomes of a schema that is built for a moment is no outcome of the command.
   const quiet: Context = { ...context, emit: withoutTenants(context.emit) };
   const sites = new BuildSites(fleet, tenants, context.emit);
   try {
@@ -140,17 +140,7 @@ async function readTenants(
         }),
     }),
   );
-  return runFleet<Comparison>({
-    phase: 'comparing schemas',
-    tenants,
-    places,
-    limits: fleet.limits,
-    policy: goOn,
-    timeoutMs: null,
-    errors: errorReader,
-    interrupts: context.interrupts,
-    emit: context.emit,
-  });
+  return readFleet(context, fleet, 'comparing schemas', tenants, places);
 }
 
 function cut(tenants: readonly Tenant[]): Tenant[][] {
@@ -159,11 +149,4 @@ function cut(tenants: readonly Tenant[]): Tenant[][] {
     batches.push(tenants.slice(start, start + tenantsPerBatch));
   }
   return batches;
-}
-
-/** What becomes of a schema that is built for a moment is no outcome of the command. */
-function withoutTenants(emit: Context['emit']): Context['emit'] {
-  return (event) => {
-    if (event.type === 'phase' || event.type === 'phase-ended' || event.type === 'notice') emit(event);
-  };
 }

@@ -17,8 +17,8 @@ import type { Session } from '../postgres/session.ts';
 import { applicationName } from '../postgres/tenant-session.ts';
 import type { ChangeSettings } from './change-settings.ts';
 import { type Fleet, groupByPlace } from './open-fleet.ts';
+import { errorReader } from './read-fleet.ts';
 import { finalError, Retries, wasBlocked } from './retries.ts';
-import { errorReader } from './survey-fleet.ts';
 import { BlockerWatch } from './watch-blockers.ts';
 
 /** Instead of a result: a part is done and stays, the rest wants a turn of its own in these lanes. */

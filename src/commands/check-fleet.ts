@@ -1,13 +1,12 @@
 import type { Context } from '../context.ts';
 import type { Failure } from '../errors.ts';
 import type { Place } from '../fleet/place.ts';
-import { runFleet } from '../fleet/run.ts';
 import type { Tenant } from '../fleet/tenant.ts';
 import type { TenantCheck } from '../migrations/check-texts.ts';
 import { type Complaint, TenantChecker } from '../migrations/tenant-checks.ts';
 import { applicationName } from '../postgres/tenant-session.ts';
 import { type Fleet, groupByPlace } from './open-fleet.ts';
-import { errorReader, goOn } from './survey-fleet.ts';
+import { readFleet } from './read-fleet.ts';
 
 /** A check that runs longer is one that a live database should not have. */
 const statementTimeoutMs = 30_000;
@@ -39,20 +38,7 @@ export async function checkFleet(
     const perDatabase = fleet.limits.perDatabase.get(place.server) ?? fleet.limits.fleet.perDatabase;
     return checker.place(place.server, place.database, place.tenants, perDatabase);
   });
-  const outcomes = await runFleet<readonly Complaint[]>({
-    phase,
-    tenants,
-    places,
-    limits: fleet.limits,
-    policy: goOn,
-    timeoutMs: null,
-    errors: errorReader,
-    interrupts: context.interrupts,
-    // A checked tenant is no outcome of the command.
-    emit: (event) => {
-      if (event.type === 'phase' || event.type === 'phase-ended' || event.type === 'notice') context.emit(event);
-    },
-  });
+  const outcomes = await readFleet(context, fleet, phase, tenants, places);
   return outcomes.flatMap((outcome) => {
     const { tenant } = outcome;
     if (outcome.status === 'done') return outcome.value.map((complaint) => ({ ...complaint, tenant }));

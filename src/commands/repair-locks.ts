@@ -20,9 +20,9 @@ import { applicationName, prepareReader } from '../postgres/tenant-session.ts';
 import { askConsent } from './consent.ts';
 import type { FleetOptions } from './fleet-options.ts';
 import { type Fleet, groupByPlace, mergeOutcomes } from './open-fleet.ts';
+import { errorReader, goOn, readFleet } from './read-fleet.ts';
 import { recordRun } from './record-run.ts';
 import { describeLocks, type LockReport, lockJson } from './repair-locks-text.ts';
-import { errorReader, goOn } from './survey-fleet.ts';
 
 /** What `migrate repair --locks` is told. */
 export interface LockOptions extends FleetOptions {
@@ -126,14 +126,7 @@ async function findLocks(
         }),
     }),
   );
-  const { tenants, limits } = fleet;
-  const outcomes = await runFleet<null>({
-    ...{ phase: 'looking for locks', tenants, places, limits, policy: goOn, timeoutMs: null, errors: errorReader },
-    interrupts: context.interrupts,
-    emit: (event) => {
-      if (event.type === 'phase' || event.type === 'phase-ended') context.emit(event);
-    },
-  });
+  const outcomes = await readFleet<null>(context, fleet, 'looking for locks', fleet.tenants, places);
   return { outcomes, found };
 }
 

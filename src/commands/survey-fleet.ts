@@ -1,24 +1,16 @@
 import path from 'node:path';
 import type { Context } from '../context.ts';
 import { UsageError } from '../errors.ts';
-import type { EventListener } from '../fleet/events.ts';
 import type { Inventory } from '../fleet/inventory/types.ts';
 import type { Outcome } from '../fleet/outcome.ts';
-import type { ErrorReader, Place } from '../fleet/place.ts';
-import { type FailurePolicy, runFleet } from '../fleet/run.ts';
+import type { Place } from '../fleet/place.ts';
 import { placeKey, type Tenant } from '../fleet/tenant.ts';
 import { type MigrationFolder, readFolder } from '../migrations/folder.ts';
 import type { FingerprintKind } from '../migrations/history.ts';
 import { type Survey, Surveyor } from '../migrations/survey.ts';
-import { errorKind, toFailure } from '../postgres/failure.ts';
 import { applicationName } from '../postgres/tenant-session.ts';
 import { type Fleet, groupByPlace, type OpenOptions, withFleet } from './open-fleet.ts';
-
-/** How the executor reads PostgreSQL's errors. */
-export const errorReader: ErrorReader = { kind: errorKind, toFailure };
-
-/** A run that only reads goes on, whatever fails. */
-export const goOn: FailurePolicy = { maxFailures: null, maxSameCause: null };
+import { readFleet } from './read-fleet.ts';
 
 /** Tenants, or shared schemas, that one migrations folder is for. */
 export interface Surveyed {
@@ -63,17 +55,7 @@ export async function surveyTenants(
     const perDatabase = fleet.limits.perDatabase.get(place.server) ?? fleet.limits.fleet.perDatabase;
     return surveyor.place(place.server, place.database, place.tenants, perDatabase);
   });
-  const outcomes = await runFleet<Survey>({
-    phase: 'reading histories',
-    tenants,
-    places,
-    limits: fleet.limits,
-    policy: goOn,
-    timeoutMs: null,
-    errors: errorReader,
-    interrupts: context.interrupts,
-    emit: withoutTenants(context.emit),
-  });
+  const outcomes = await readFleet(context, fleet, 'reading histories', tenants, places);
   return { folder, tenants, outcomes, isShared: false };
 }
 
@@ -116,11 +98,5 @@ function sharedTenant({ server, database, schema }: Inventory['shared'][number])
     labels: {},
     searchPath: schema === 'public' ? ['public'] : [schema, 'public'],
     role: null,
-  };
-}
-
-function withoutTenants(emit: EventListener): EventListener {
-  return (event) => {
-    if (event.type === 'phase' || event.type === 'phase-ended' || event.type === 'notice') emit(event);
   };
 }

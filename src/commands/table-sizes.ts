@@ -1,13 +1,12 @@
 import type { Context } from '../context.ts';
 import type { Place } from '../fleet/place.ts';
-import { runFleet } from '../fleet/run.ts';
 import { placeKey, type Tenant } from '../fleet/tenant.ts';
 import type { RelationName } from '../migrations/parse-tree.ts';
 import { estimateTables, type TableEstimates } from '../migrations/table-estimates.ts';
 import { applicationName, prepareReader } from '../postgres/tenant-session.ts';
 import { listNames } from '../words.ts';
 import { type Fleet, groupByPlace } from './open-fleet.ts';
-import { errorReader, goOn } from './survey-fleet.ts';
+import { readFleet } from './read-fleet.ts';
 
 /**
  * Estimates of certain tables, for each tenant those of its database; one statement a database. What cannot be read is a
@@ -20,19 +19,8 @@ export async function readTableSizes(
 ): Promise<ReadonlyMap<Tenant, TableEstimates>> {
   const tenants = [...wanted.keys()];
   if (tenants.length === 0) return new Map();
-  const outcomes = await runFleet<TableEstimates>({
-    phase: 'reading table sizes',
-    tenants,
-    places: groupByPlace(tenants).map((place) => estimatePlace(fleet, place, wanted)),
-    limits: fleet.limits,
-    policy: goOn,
-    timeoutMs: null,
-    errors: errorReader,
-    interrupts: context.interrupts,
-    emit: (event) => {
-      if (event.type === 'phase' || event.type === 'phase-ended') context.emit(event);
-    },
-  });
+  const places = groupByPlace(tenants).map((place) => estimatePlace(fleet, place, wanted));
+  const outcomes = await readFleet(context, fleet, 'reading table sizes', tenants, places);
   const missing = new Map<string, string>();
   const sizes = new Map<Tenant, TableEstimates>();
   for (const outcome of outcomes) {
