@@ -1,3 +1,7 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { planSchema } from '../../src/commands/plan-file.ts';
 import { runCli } from '../support/run-cli.ts';
 
 /** What stands for what only CI knows. */
@@ -7,6 +11,18 @@ const filledIn: Readonly<Record<string, string>> = {
   // systemd's own way to write it.
   '%%': '%',
   'json=/var/lib/tenantctl/': 'json=',
+};
+
+/** What `migrate --plan plan.json` finds. */
+const emptyPlan = {
+  schema: planSchema,
+  environment: 'production',
+  createdAt: '2026-11-22T10:15:00Z',
+  target: { to: null, count: null, checkOrder: true },
+  files: [],
+  tenants: [],
+  leftOut: [],
+  shared: [],
 };
 
 /** The command lines of a shell text (or of a list of words), each as tenantctl gets it. */
@@ -26,7 +42,13 @@ export function commandLines(text: string): readonly (readonly string[])[] {
  * looked for, so that all lines without one have the same answer.
  */
 export async function answerWithoutInventory(words: readonly string[]): Promise<string> {
-  const { exitCode, stderr } = await runCli(words);
-  if (exitCode !== 2) throw new Error(`tenantctl ${words.join(' ')} ended with ${exitCode}:\n${stderr}`);
-  return stderr;
+  const cwd = await mkdtemp(join(tmpdir(), 'tenantctl-test-'));
+  try {
+    await writeFile(join(cwd, 'plan.json'), JSON.stringify(emptyPlan));
+    const { exitCode, stderr } = await runCli(words, { cwd });
+    if (exitCode !== 2) throw new Error(`tenantctl ${words.join(' ')} ended with ${exitCode}:\n${stderr}`);
+    return stderr;
+  } finally {
+    await rm(cwd, { recursive: true });
+  }
 }
