@@ -182,7 +182,8 @@ class Turns<V> {
     const { names, isCommitUnknown } = this.#run.leftBehind?.(tenant) ?? nothing;
     const last = finalError(error, this.#settings, names);
     if (pause !== null) {
-      task.retry(tenant, last, pause, { isUntouched: names.length === 0 && !isCommitUnknown });
+      const isAttempt = !(error instanceof LockedError);
+      task.retry(tenant, last, pause, { isUntouched: names.length === 0 && !isCommitUnknown, isAttempt });
       return;
     }
     const { timeoutMs } = this.#settings;

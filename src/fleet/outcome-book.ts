@@ -1,7 +1,7 @@
 import type { Failure } from '../errors.ts';
 import type { EventListener } from './events.ts';
 import type { Blocker, Outcome, SkipReason } from './outcome.ts';
-import type { ErrorReader } from './place.ts';
+import type { ErrorReader, RetryFacts } from './place.ts';
 import type { Tenant } from './tenant.ts';
 
 interface Open {
@@ -9,6 +9,8 @@ interface Open {
   step: string | null;
   attempts: number;
   inQueue: boolean;
+  /** What it was put back after came to its work, and failed. */
+  wasAttempt: boolean;
   /** Why it waits for another attempt; null while it is worked on. */
   failedBy: Failure | null;
   /** The attempts so far left nothing behind. */
@@ -47,24 +49,34 @@ export class OutcomeBook<V> {
     const open = this.#open.get(tenant);
     if (open === undefined) {
       const startedAt = performance.now();
-      const fresh = { step: null, attempts: 1, inQueue: false, failedBy: null, blockedBy: [], isBlocked: false };
+      const fresh = {
+        step: null,
+        attempts: 1,
+        inQueue: false,
+        wasAttempt: false,
+        failedBy: null,
+        blockedBy: [],
+        isBlocked: false,
+      };
       this.#open.set(tenant, { startedAt, isUntouched: true, ...fresh });
     } else {
       if (!open.inQueue) return;
-      if (open.failedBy !== null) open.attempts += 1;
+      if (open.wasAttempt) open.attempts += 1;
       open.inQueue = false;
+      open.wasAttempt = false;
       open.failedBy = null;
     }
     this.#emit({ type: 'started', tenant });
   }
 
   /** Back in the queue; with an error: the one that ended its attempt. */
-  putBack(tenant: Tenant, error?: unknown, isUntouched = true): void {
+  putBack(tenant: Tenant, error?: unknown, { isUntouched = true, isAttempt = true }: RetryFacts = {}): void {
     const open = this.#open.get(tenant);
     if (open === undefined) return;
     open.inQueue = true;
-    if (error !== undefined) open.failedBy = this.#errors.toFailure(error, tenant);
     open.isUntouched = isUntouched;
+    if (error !== undefined) open.failedBy = this.#errors.toFailure(error, tenant);
+    open.wasAttempt = error !== undefined && isAttempt;
     this.#emit({ type: 'put-back', tenant });
   }
 
@@ -86,11 +98,11 @@ export class OutcomeBook<V> {
     this.#emit({ type: 'put-back', tenant });
   }
 
-  /** The run ends before it does: it was in the middle, or its last attempt left nothing behind. */
+  /** The run ends before it does: it was in the middle, or it waited and nothing of it stays. */
   leave(tenant: Tenant, error?: unknown): void {
     const { failedBy = null, isUntouched = false } = this.#open.get(tenant) ?? {};
     if (failedBy === null || !isUntouched) this.interrupted(tenant, error);
-    else this.skipped(tenant, 'not-started', `its last attempt was rolled back: ${failedBy.message}`);
+    else this.skipped(tenant, 'not-started', `it waited for another try: ${failedBy.message}`);
   }
 
   step(tenant: Tenant, step: string): void {

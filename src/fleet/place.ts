@@ -14,6 +14,14 @@ export interface Batch {
 /** How long an attempt that is made again waits: this tenant alone, or all of a server whose connections were lost. */
 export type Pause = { readonly of: 'tenant'; readonly ms: number } | { readonly of: 'server' };
 
+/** Of an attempt that is made again; what is not said is true. */
+export interface RetryFacts {
+  /** Nothing stays of it, nor of those before. */
+  readonly isUntouched?: boolean;
+  /** It came to its work: asking for a lock that somebody has is none. */
+  readonly isAttempt?: boolean;
+}
+
 /** How a batch tells the executor about its tenants. */
 export interface Task<V> {
   /** Aborted on the second Ctrl-C and when the time is up: cancel what runs on the server. */
@@ -26,8 +34,8 @@ export interface Task<V> {
   failed(tenant: Tenant, error: unknown): void;
   /** It had only waited when the run was stopped: nothing of it was touched. */
   notStarted(tenant: Tenant): void;
-  /** Another attempt after a pause, from the back of the queue; `isUntouched` (true): those so far left nothing behind. */
-  retry(tenant: Tenant, error: unknown, pause: Pause, options?: { readonly isUntouched?: boolean }): void;
+  /** Another attempt after a pause, from the back of the queue. */
+  retry(tenant: Tenant, error: unknown, pause: Pause, facts?: RetryFacts): void;
   /** A part is done and stays; the rest gets a turn of its own, for it may run only beside what its lanes allow. */
   goOn(tenant: Tenant, lanes: ReadonlySet<string>): void;
   /** Who keeps it waiting; an empty list: nobody any more. */

@@ -4,7 +4,7 @@ import { formatDuration } from './duration.ts';
 import type { Occupancy } from './limits.ts';
 import type { Outages } from './outages.ts';
 import type { OutcomeBook } from './outcome-book.ts';
-import type { Batch, ErrorReader, Pause, Place, Task } from './place.ts';
+import type { Batch, ErrorReader, Pause, Place, RetryFacts, Task } from './place.ts';
 import { placeKey, type Tenant } from './tenant.ts';
 import { limitTime, timedOut } from './time-limit.ts';
 
@@ -244,10 +244,10 @@ export class Wave<V> {
 
   #task(place: PlaceState<V>, batch: Batch, putBack: Set<Tenant>, signal: AbortSignal, outageTries: number): Task<V> {
     const { book, stop } = this.#options;
-    const requeue = (tenant: Tenant, again: Batch, dueAt: number, error?: unknown, isUntouched = true) => {
+    const requeue = (tenant: Tenant, again: Batch, dueAt: number, error?: unknown, facts: RetryFacts = {}) => {
       if (book.isSettled(tenant)) return;
       putBack.add(tenant);
-      book.putBack(tenant, error, isUntouched);
+      book.putBack(tenant, error, facts);
       // The queue was dropped when the run was stopped.
       if (stop.aborted) book.leave(tenant, error);
       else place.queue.pushLater({ batch: again, busyTries: 0, error }, dueAt);
@@ -262,10 +262,10 @@ export class Wave<V> {
       },
       failed: (tenant, error) => this.#fail(tenant, error),
       notStarted: (tenant) => book.skipped(tenant, 'not-started'),
-      retry: (tenant, error, pause, options) => {
+      retry: (tenant, error, pause, facts) => {
         const dueAt = this.#endOfPause(place, pause, outageTries, error);
         if (dueAt === null) this.#fail(tenant, error);
-        else requeue(tenant, { ...batch, tenants: [tenant] }, dueAt, error, options?.isUntouched);
+        else requeue(tenant, { ...batch, tenants: [tenant] }, dueAt, error, facts);
       },
       goOn: (tenant, lanes) => {
         this.#reached(place);

@@ -74,7 +74,7 @@ describe('an attempt that is made again', () => {
     expect(outcomeOf(await run.outcomes, 't0')).toMatchObject({
       status: 'skipped',
       reason: 'not-started',
-      because: 'its last attempt was rolled back: locked',
+      because: 'it waited for another try: locked',
     });
   });
 
