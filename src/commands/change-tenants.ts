@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts';
 import { cutWaves, type WavePlan } from '../fleet/cut-waves.ts';
+import type { RunLimits } from '../fleet/limits.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import type { Place, Task } from '../fleet/place.ts';
 import { type AfterWave, runFleet } from '../fleet/run.ts';
@@ -82,7 +83,7 @@ export async function changeTenants<V>(
     waves: run.waves ?? cutWaves(tenants, canary === null ? 0 : resolveShare(canary, tenants.length), []),
     ...(run.afterWave === undefined ? {} : { afterWave: run.afterWave }),
     places,
-    limits: fleet.limits,
+    limits: leaveOneToWatch(fleet.limits),
     policy: {
       maxFailures: maxFailures === null ? null : resolveShare(maxFailures, tenants.length),
       maxSameCause: settings.maxSameCause,
@@ -93,6 +94,19 @@ export async function changeTenants<V>(
     interrupts: context.interrupts,
     emit: context.emit,
   });
+}
+
+/** Below this each connection counts, and the watch waits until one is free. */
+const manyConnections = 8;
+
+/** One connection of a server's limit is left for the look at who blocks whom. */
+function leaveOneToWatch(limits: RunLimits): RunLimits {
+  const lowered = (limit: number) => (limit >= manyConnections ? limit - 1 : limit);
+  return {
+    ...limits,
+    fleet: { ...limits.fleet, perServer: lowered(limits.fleet.perServer) },
+    perServer: new Map([...limits.perServer].map(([server, limit]) => [server, lowered(limit)])),
+  };
 }
 
 const none: ReadonlySet<string> = new Set();
@@ -114,21 +128,33 @@ class Turns<V> {
   }
 
   async take(tenant: Tenant, task: Task<V>): Promise<void> {
-    if (!this.#retries.has(tenant)) this.#retries.set(tenant, new Retries(this.#settings, performance.now()));
+    const retries = this.#retriesOf(tenant);
+    retries.begin(performance.now());
+    let turn: V | GoOn | LockedError;
     try {
-      const turn = await this.#fleet.pools.use(tenant.server, tenant.database, (session) =>
+      turn = await this.#fleet.pools.use(tenant.server, tenant.database, (session) =>
         this.#change(session, tenant, task),
       );
-      if (turn instanceof LockedError) this.#retry(tenant, turn, task);
-      else if (turn instanceof GoOn) task.goOn(tenant, turn.lanes);
-      else task.done(tenant, turn);
     } catch (error) {
-      this.#retry(tenant, error, task);
+      this.#retry(tenant, error, retries, task);
+      return;
     }
+    if (turn instanceof LockedError) this.#retry(tenant, turn, retries, task);
+    else if (turn instanceof GoOn) {
+      retries.nextStage(performance.now());
+      task.goOn(tenant, turn.lanes);
+    } else task.done(tenant, turn);
+  }
+
+  #retriesOf(tenant: Tenant): Retries {
+    const retries = this.#retries.get(tenant) ?? new Retries(this.#settings);
+    this.#retries.set(tenant, retries);
+    return retries;
   }
 
   /** A lock that is not to be had is no error of the session, which goes on to the next tenant. */
   async #change(session: Session, tenant: Tenant, task: Task<V>): Promise<V | GoOn | LockedError> {
+    const beganAt = performance.now();
     let stopCancelling = () => {};
     const cancel = () => {
       stopCancelling = keepCancelling(session);
@@ -148,7 +174,7 @@ class Turns<V> {
       return turn;
     } catch (error) {
       if (error instanceof LockedError) return error;
-      if (wasBlocked(error) && !isBlocked) await this.#nameBlockers(session, tenant, task);
+      if (wasBlocked(error) && !isBlocked) await this.#nameBlockers(session, tenant, performance.now() - beganAt, task);
       throw error;
     } finally {
       unwatch();
@@ -170,15 +196,13 @@ class Turns<V> {
     };
   }
 
-  #retry(tenant: Tenant, error: unknown, task: Task<V>): void {
+  #retry(tenant: Tenant, error: unknown, retries: Retries, task: Task<V>): void {
     if (error instanceof LockedError) {
       task.step(tenant, 'waiting for the lock');
       if (error.holder !== null) task.blocked(tenant, [this.#watch.name(error.holder, tenant)]);
     }
-    const now = performance.now();
-    const retries = this.#retries.get(tenant);
     // What was cancelled is not tried again.
-    const pause = task.signal.aborted ? null : (retries?.after(error, now) ?? null);
+    const pause = task.signal.aborted ? null : retries.after(error, performance.now());
     const { names, isCommitUnknown } = this.#run.leftBehind?.(tenant) ?? nothing;
     const last = finalError(error, this.#settings, names);
     if (pause !== null) {
@@ -187,15 +211,15 @@ class Turns<V> {
       return;
     }
     const { timeoutMs } = this.#settings;
-    if (timeoutMs === null || retries?.isTimeUp(now) !== true) throw last;
+    if (timeoutMs === null || !retries.isTimeUp) throw last;
     throw timedOut(timeoutMs, { tenants: [tenant] }, toFailure(last), last);
   }
 
   /** After a lock timeout, when nobody was seen while the statement waited. */
-  async #nameBlockers(session: Session, tenant: Tenant, task: Task<V>): Promise<void> {
+  async #nameBlockers(session: Session, tenant: Tenant, forMs: number, task: Task<V>): Promise<void> {
     try {
       await session.raw('ROLLBACK');
-      const holders = await findSchemaLockHolders(session, tenantSchema(tenant));
+      const holders = await findSchemaLockHolders(session, tenantSchema(tenant), forMs);
       task.blocked(
         tenant,
         holders.map((holder) => this.#watch.name(holder, tenant)),

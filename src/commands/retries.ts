@@ -22,53 +22,75 @@ const lockedPause = { firstMs: 25, longestMs: 1000 };
 /** A lock of the application: each attempt may make it wait for as long as lock_timeout is. */
 const retryPause = { firstMs: 500, longestMs: 10_000 };
 
-/** The attempts at one tenant, and what comes after one that failed. */
+/** Attempts that failed for one kind of reason. */
+interface Tries {
+  count: number;
+  /** Since the first of them: in attempts and pauses. Waiting for a turn behind other tenants does not count. */
+  spentMs: number;
+}
+
+/** The attempts at one tenant, and what comes after one that failed. Times in milliseconds. */
 export class Retries {
   readonly #limits: RetryLimits;
-  #failed = 0;
-  #locked = 0;
-  #firstFailedAt: number | null = null;
-  #firstLockedAt: number | null = null;
-  readonly #startedAt: number;
+  #failed: Tries = { count: 0, spentMs: 0 };
+  #locked: Tries = { count: 0, spentMs: 0 };
+  #spentMs = 0;
+  #beganAt = 0;
 
-  /** `now`: when the first attempt begins. */
-  constructor(limits: RetryLimits, now: number) {
+  constructor(limits: RetryLimits) {
     this.#limits = limits;
-    this.#startedAt = now;
+  }
+
+  /** An attempt begins. */
+  begin(now: number): void {
+    this.#beganAt = now;
+  }
+
+  /** A part is done and stays: what comes now is tried as often as that was. */
+  nextStage(now: number): void {
+    this.#spentMs += now - this.#beganAt;
+    this.#failed = { count: 0, spentMs: 0 };
+    this.#locked = { count: 0, spentMs: 0 };
   }
 
   /** The time of the tenant is up, whatever it was spent on. */
-  isTimeUp(now: number): boolean {
+  get isTimeUp(): boolean {
     const { timeoutMs } = this.#limits;
-    return timeoutMs !== null && now - this.#startedAt >= timeoutMs;
+    return timeoutMs !== null && this.#spentMs >= timeoutMs;
   }
 
   /** The pause before the next attempt; null: there is none, the tenant has failed with this error. */
   after(error: unknown, now: number): Pause | null {
-    if (this.isTimeUp(now)) return null;
-    const pause = this.#pauseAfter(error, now);
-    const { timeoutMs } = this.#limits;
-    if (pause === null || pause.of === 'server' || timeoutMs === null) return pause;
-    return { of: 'tenant', ms: Math.min(pause.ms, this.#startedAt + timeoutMs - now) };
+    const tookMs = now - this.#beganAt;
+    this.#spentMs += tookMs;
+    if (this.isTimeUp) return null;
+    const pause = this.#pauseAfter(error, tookMs);
+    if (pause === null || pause.of === 'server') return pause;
+    const leftMs = (this.#limits.timeoutMs ?? Number.POSITIVE_INFINITY) - this.#spentMs;
+    const ms = Math.min(pause.ms, leftMs);
+    this.#spentMs += ms;
+    return { of: 'tenant', ms };
   }
 
-  #pauseAfter(error: unknown, now: number): Pause | null {
-    if (error instanceof LockedError) return this.#afterLocked(now);
-    if (!isRepeatable(error)) return null;
-    this.#failed += 1;
-    this.#firstFailedAt ??= now;
-    if (this.#failed >= this.#limits.tries || now - this.#firstFailedAt >= this.#limits.retryForMs) return null;
-    if (isLoss(error)) return { of: 'server' };
-    return { of: 'tenant', ms: pauseMs(retryPause, this.#failed) };
+  #pauseAfter(error: unknown, tookMs: number): Pause | null {
+    const { tries, retryForMs, lockWaitMs } = this.#limits;
+    if (error instanceof LockedError) return nextPause(this.#locked, tookMs, lockedPause, lockWaitMs);
+    if (!isRepeatable(error) || this.#failed.count + 1 >= tries) return null;
+    const pause = nextPause(this.#failed, tookMs, retryPause, retryForMs);
+    return pause !== null && isLoss(error) ? { of: 'server' } : pause;
   }
+}
 
-  #afterLocked(now: number): Pause | null {
-    this.#locked += 1;
-    this.#firstLockedAt ??= now;
-    const leftMs = this.#limits.lockWaitMs - (now - this.#firstLockedAt);
-    if (leftMs <= 0) return null;
-    return { of: 'tenant', ms: Math.min(leftMs, pauseMs(lockedPause, this.#locked)) };
-  }
+/** Null: the time for tries of this kind is over. */
+function nextPause(tries: Tries, tookMs: number, pauses: typeof retryPause, limitMs: number): Pause | null {
+  // The first failure starts the clock.
+  if (tries.count > 0) tries.spentMs += tookMs;
+  tries.count += 1;
+  const leftMs = limitMs - tries.spentMs;
+  if (leftMs <= 0) return null;
+  const ms = Math.min(leftMs, pauseMs(pauses, tries.count));
+  tries.spentMs += ms;
+  return { of: 'tenant', ms };
 }
 
 /** Grows from try to try; jittered, so that tenants that met at one lock do not meet again. */

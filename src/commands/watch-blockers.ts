@@ -18,7 +18,7 @@ interface Watched {
 
 /**
  * Looks, while tenants are worked on, for those whose statement waits for another session, and says for whom. It takes
- * a connection only when the server's limit has one left.
+ * one connection of the server's limit, and waits for it like everybody else.
  */
 export class BlockerWatch {
   readonly #pools: SessionPools;
@@ -73,7 +73,7 @@ export class BlockerWatch {
 
   async #lookAt(waiting: readonly Watched[]): Promise<void> {
     const { server, database } = waiting[0]!.tenant;
-    const found = await this.#pools.useIfFree(server, database, async (session) => {
+    const found = await this.#pools.use(server, database, async (session) => {
       const pids = waiting.map(({ pid }) => pid);
       const [, blockers] = await Promise.all([
         prepareReader(session, this.#applicationName),
@@ -81,7 +81,6 @@ export class BlockerWatch {
       ]);
       return blockers;
     });
-    if (found === null) return;
     for (const watched of waiting) {
       if (!this.#watched.has(watched)) continue;
       watched.onBlocked((found.get(watched.pid) ?? []).map((backend) => this.#name(backend, watched.tenant)));

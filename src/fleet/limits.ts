@@ -32,11 +32,6 @@ export class Occupancy {
     );
   }
 
-  /** Nothing of ours is under way on this server. */
-  isIdle(server: string): boolean {
-    return (this.#onServer.get(server) ?? 0) === 0;
-  }
-
   take(server: string, database: string, connections: number): void {
     this.#batches += 1;
     this.#onServer.set(server, (this.#onServer.get(server) ?? 0) + connections);

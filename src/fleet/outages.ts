@@ -6,6 +6,8 @@ interface Outage {
   /** Attempts that failed since; all that failed together are one. */
   tries: number;
   pausedUntil: number;
+  /** One batch is finding out whether the server is back. */
+  isTried: boolean;
 }
 
 /**
@@ -31,7 +33,7 @@ export class Outages {
    * milliseconds, 0 when another one has begun it, and null when the server has been away for too long.
    */
   lost(server: string, seen: number, now: number): number | null {
-    const outage = this.#outages.get(server) ?? { beganAt: now, tries: 0, pausedUntil: 0 };
+    const outage = this.#outages.get(server) ?? { beganAt: now, tries: 0, pausedUntil: 0, isTried: false };
     if (now - outage.beganAt >= this.#giveUpAfterMs) return null;
     this.#outages.set(server, outage);
     if (outage.tries !== seen) return 0;
@@ -47,9 +49,19 @@ export class Outages {
   }
 
   /** When something may start on a server: at once, after the pause, or when the one that tries has ended. */
-  mayStartAt(server: string, isIdle: boolean, now: number): number {
+  mayStartAt(server: string, now: number): number {
     const outage = this.#outages.get(server);
     if (outage === undefined) return now;
-    return isIdle ? outage.pausedUntil : Number.POSITIVE_INFINITY;
+    return outage.isTried ? Number.POSITIVE_INFINITY : outage.pausedUntil;
+  }
+
+  /** A batch starts. Until the returned function is called, no other one does while the server may be away. */
+  begin(server: string): () => void {
+    const outage = this.#outages.get(server);
+    if (outage === undefined) return () => {};
+    outage.isTried = true;
+    return () => {
+      outage.isTried = false;
+    };
   }
 }

@@ -99,8 +99,7 @@ export class Wave<V> {
   /** Returns when more could start for no other reason than that time has passed. */
   #startWhatFits(place: PlaceState<V>, now: number): number {
     const { server } = place.place;
-    const mayStartAt = () =>
-      Math.max(place.notBefore, this.#options.outages.mayStartAt(server, this.#occupancy.isIdle(server), now));
+    const mayStartAt = () => Math.max(place.notBefore, this.#options.outages.mayStartAt(server, now));
     const hasRoom = (connections = 1) => this.#occupancy.hasRoom(server, place.key, connections);
     if (mayStartAt() > now) return mayStartAt();
     if (place.state === 'waiting' && hasRoom()) void this.#open(place);
@@ -174,6 +173,7 @@ export class Wave<V> {
     this.#occupancy.take(server, place.key, connections);
     place.running.add(batch);
     const limit = limitTime(timeoutMs, batch, cancel);
+    const endOfTry = outages.begin(server);
     const putBack = new Set<Tenant>();
     try {
       for (const tenant of batch.tenants) book.start(tenant);
@@ -185,6 +185,7 @@ export class Wave<V> {
       this.#settleAfter(error, place, queued, putBack, { ...began, isTimeUp });
     } finally {
       limit.clear();
+      endOfTry();
       place.running.delete(batch);
       this.#occupancy.giveBack(server, place.key, connections);
       this.#pump();

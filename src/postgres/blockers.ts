@@ -4,6 +4,7 @@ import { fragment, sql } from './sql.ts';
 
 /** A backend that others wait for, as pg_stat_activity shows it; what the login role may not see is null. */
 export interface Backend {
+  /** 0: a prepared transaction. */
   readonly pid: number;
   readonly application: string | null;
   readonly user: string | null;
@@ -15,7 +16,7 @@ export interface Backend {
 }
 
 /** Of `b`, a row of pg_stat_activity. */
-const backendColumns = fragment`b.pid, b.application_name AS application, b.usename AS user, b.state,
+const backendColumns = fragment`b.application_name AS application, b.usename AS user, b.state,
   b.xact_start AS "transactionStartedAt", b.query_start AS "queryStartedAt",
   ARRAY(SELECT ((k.classid::bigint << 32) | k.objid::bigint)::text
           FROM pg_catalog.pg_locks k
@@ -29,26 +30,32 @@ export async function findBlockers(
   pids: readonly number[],
 ): Promise<ReadonlyMap<number, readonly Backend[]>> {
   const rows = await session.query<Backend & { waiting: number }>(sql`
-    SELECT DISTINCT w.pid AS waiting, ${backendColumns}
+    SELECT DISTINCT w.pid AS waiting, x.pid, ${backendColumns}
       FROM pg_catalog.unnest(${pids}::int[]) w(pid)
      CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(w.pid)) x(pid)
-      JOIN pg_catalog.pg_stat_activity b ON b.pid = x.pid
+      -- A prepared transaction has no backend, and pid 0.
+      LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = x.pid
      -- An index build waits for this very statement too, for as long as it takes.
-     WHERE b.pid <> pg_catalog.pg_backend_pid()`);
+     WHERE x.pid <> pg_catalog.pg_backend_pid()`);
   const blockers = new Map<number, Backend[]>();
   for (const { waiting, ...backend } of rows) blockers.set(waiting, [...(blockers.get(waiting) ?? []), backend]);
   return blockers;
 }
 
 /**
- * Who holds locks on tables and indexes of a schema, this session left out: after a lock timeout the server no longer
- * tells whom the statement waited for.
+ * Programs that hold locks on tables and indexes of a schema for longer than `forMs` milliseconds: after a lock timeout the server no
+ * longer tells whom the statement waited for, but it must be one of them.
  */
-export async function findSchemaLockHolders(session: Session, schema: string): Promise<readonly Backend[]> {
+export async function findSchemaLockHolders(
+  session: Session,
+  schema: string,
+  forMs: number,
+): Promise<readonly Backend[]> {
   return session.query<Backend>(sql`
-    SELECT ${backendColumns}
+    SELECT b.pid, ${backendColumns}
       FROM pg_catalog.pg_stat_activity b
      WHERE b.pid <> pg_catalog.pg_backend_pid()
+       AND b.backend_type = 'client backend' AND b.xact_start < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => ${forMs / 1000})
        AND b.pid IN (SELECT l.pid
                        FROM pg_catalog.pg_locks l
                        JOIN pg_catalog.pg_class c ON c.oid = l.relation
@@ -63,7 +70,7 @@ export async function findSchemaLockHolders(session: Session, schema: string): P
 /** Who holds an advisory lock; null when it was freed meanwhile. */
 export async function findKeyHolder(session: Session, key: LockKey): Promise<Backend | null> {
   const [holder] = await session.query<Backend>(sql`
-    SELECT ${backendColumns}
+    SELECT b.pid, ${backendColumns}
       FROM pg_catalog.pg_locks l
       JOIN pg_catalog.pg_stat_activity b ON b.pid = l.pid
      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1

@@ -38,13 +38,6 @@ export class SessionPools {
     this.#asking = asking;
   }
 
-  /** As `use`, when a session is to be had without waiting for one; null when there is none. */
-  async useIfFree<T>(server: string, database: string, work: (session: Session) => Promise<T>): Promise<T | null> {
-    const hasIdle = this.#poolOf(server, database).idle.length > 0;
-    if (this.#isClosed || !(hasIdle || this.#count(server) < this.#limit(server))) return null;
-    return this.use(server, database, work);
-  }
-
   /** Lends a session of that database. One that `work` failed with is not reused: nobody knows its state. */
   async use<T>(server: string, database: string, work: (session: Session) => Promise<T>): Promise<T> {
     const pool = this.#poolOf(server, database);

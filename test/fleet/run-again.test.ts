@@ -119,6 +119,19 @@ describe('a server whose connections are lost', () => {
     expect(notices(run.events)[0]).toMatch(/^server main: restarting; trying again in \d+ms$/);
   });
 
+  it('does not wait for a long batch that began before', async () => {
+    fakeClock();
+    const long = Promise.withResolvers<void>();
+    const held = place(makeTenants(6), async (tenant, number, task) => {
+      if (tenant.id === 't0') await long.promise;
+      if (tenant.id === 't1' && number === 1) return task.retry(tenant, new ConnectionLost('cut'), { of: 'server' });
+      task.done(tenant, null);
+      if (tenant.id === 't5') long.resolve();
+    });
+    const run = startRun([held], { limits: { perServer: 2 }, outageMs: 60_000 });
+    expect(tally(await runClockUntil(run.outcomes))).toEqual({ done: 6 });
+  });
+
   it('is given up after the time it may be away, and another server does not wait for it', async () => {
     fakeClock();
     const gone = place(makeTenants(3), (tenant, _number, task) =>

@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
 import { tenantKey } from '../../src/postgres/advisory-locks.ts';
 import { findBlockers, findSchemaLockHolders } from '../../src/postgres/blockers.ts';
-import type { Session } from '../../src/postgres/session.ts';
+import { Session } from '../../src/postgres/session.ts';
 import { eventually } from '../support/barrier.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { startOwnCluster } from '../support/own-cluster.ts';
 import { openSession, pidOf } from '../support/sessions.ts';
 
 const database = await createTestDatabase({ until: 'file' });
@@ -69,6 +70,25 @@ it('names after the fact who holds locks in one schema, and leaves the asking se
   await holder.raw('begin; lock table a.t in access share mode');
   await elsewhere.raw('begin; lock table b.t in access share mode');
   await asking.raw('begin; lock table a.t in access share mode');
-  expect(await findSchemaLockHolders(asking, 'a')).toMatchObject([{ pid: await pidOf(holder), application: 'report' }]);
+  expect(await findSchemaLockHolders(asking, 'a', 0)).toMatchObject([
+    { pid: await pidOf(holder), application: 'report' },
+  ]);
   for (const session of [holder, elsewhere, asking]) await session.raw('rollback');
+});
+
+it('names a prepared transaction by pid 0, for it has no backend', async () => {
+  const cluster = await startOwnCluster({ max_prepared_transactions: 2 });
+  await cluster.query('postgres', 'create table t (id int)');
+  const { socketDir: host, port, user } = cluster;
+  const connect = () => Session.connect({ host, port, user, database: 'postgres', ssl: false });
+  const [preparing, waiting, watch] = [await connect(), await connect(), await connect()];
+  await preparing.raw('begin; lock table t; prepare transaction $$p$$'.replaceAll('$$', "'"));
+  const waits = waiting.raw('alter table t add column c int').catch(() => {});
+  const found = await eventually('it waits', async () => {
+    return (await findBlockers(watch, [waiting.announcedPid])).get(waiting.announcedPid) ?? null;
+  });
+  expect(found).toMatchObject([{ pid: 0, application: null, user: null, keys: [] }]);
+  await preparing.raw("rollback prepared 'p'");
+  await waits;
+  for (const session of [preparing, waiting, watch]) await session.end();
 });
