@@ -5,7 +5,8 @@ import { StoppedError, UsageError } from './errors.ts';
 import { type OnSignal, watchInterrupts } from './interrupts.ts';
 import { parseFormats } from './output/formats.ts';
 import { openOutputs, type ResultStream } from './output/outputs.ts';
-import { makeRetryCommand } from './output/retry-command.ts';
+import type { RetryCommand } from './output/result.ts';
+import { makeResumeCommand, makeRetryCommand } from './output/retry-command.ts';
 import type { ColorMode } from './output/style.ts';
 
 /** All that the program needs of the process it runs in; a test makes its own. */
@@ -46,7 +47,7 @@ export async function runCommand(
     color: readColor(raw),
     quiet: readSwitch(raw, 'quiet'),
     verbose: readSwitch(raw, 'verbose'),
-    retryCommand: command.canRetry === true ? makeRetryCommand(retryWords(command, raw, options)) : null,
+    retryCommand: command.canRetry === true ? retryCommandOf(command, raw, options) : null,
   });
   const say = (message: string) => outputs.emit({ type: 'notice', level: 'warning', message });
   const watch = watchInterrupts(world.onSignal, say, readDuration(raw, 'grace') ?? undefined);
@@ -87,12 +88,11 @@ function readColor(raw: RawOptions): ColorMode {
   throw new UsageError(`--color takes auto, always or never, not ${JSON.stringify(color)}`);
 }
 
-/** The command as it was typed, without its selection. */
-function retryWords(command: Command, raw: RawOptions, options: unknown): readonly string[] {
+/** The command as it was typed, without its selection; where that would not say the same again, its run. */
+function retryCommandOf(command: Command, raw: RawOptions, options: unknown): RetryCommand {
   const config = readText(raw, 'config');
-  return [
-    ...command.name.replace(/ up$/, '').split(' '),
-    ...(config === null ? [] : ['--config', config]),
-    ...(command.retryFlags?.(options) ?? []),
-  ];
+  const inventory = config === null ? [] : ['--config', config];
+  const flags = command.retryFlags === undefined ? [] : command.retryFlags(options);
+  if (flags === null) return makeResumeCommand(['runs', 'resume', ...inventory]);
+  return makeRetryCommand([...command.name.replace(/ up$/, '').split(' '), ...inventory, ...flags]);
 }

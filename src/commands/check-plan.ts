@@ -1,12 +1,16 @@
 import { RefusedError } from '../errors.ts';
 import type { Tenant } from '../fleet/tenant.ts';
 import type { MigrationFolder } from '../migrations/folder.ts';
+import { limitFolder } from '../migrations/plan.ts';
+import type { Survey } from '../migrations/survey.ts';
 import { listNames, plural } from '../words.ts';
 import type { MigrationJob } from './migration-job.ts';
 import { type PlanFile, type PlannedFile, type PlannedTenant, plannedTenants } from './plan-file.ts';
 import type { UpJobs } from './up-jobs.ts';
 
-const anew = 'make the plan anew with `tenantctl migrate plan --out <file>`, and have it reviewed';
+const anew =
+  'make the plan anew with `tenantctl migrate plan --out <file>`, and have it reviewed; ' +
+  'or carry on with a run of it: `tenantctl runs resume <run>`';
 
 /** Whom a plan is for, of those that are there now. */
 export interface PlanSelection {
@@ -40,15 +44,13 @@ export function selectByPlan(plan: PlanFile, environment: string, fleet: readonl
 
 /** The folder as the plan knows it: files that were added since were not reviewed, so nobody runs them. */
 export function folderOfPlan(plan: PlanFile, folder: MigrationFolder): MigrationFolder {
-  const known = new Set(plan.files.map(({ name }) => name));
-  const migrations = folder.migrations.filter(({ name }) => known.has(name));
-  return { ...folder, migrations, byName: new Map(migrations.map((migration) => [migration.name, migration])) };
+  return limitFolder(folder, new Set(plan.files.map(({ name }) => name)));
 }
 
 /**
  * Refuses (exit 5) to go on when the jobs, as they are now, are not what was planned: a file that would run was changed
- * or is gone, or a tenant (or a shared schema) stands elsewhere. `jobs` are those of `selectByPlan`'s tenants, made with
- * the plan's target from `folderOfPlan`.
+ * or is gone, or a tenant (or a shared schema) stands elsewhere. Who stands where the plan would have brought it is done:
+ * the plan was run before. `jobs` are those of `selectByPlan`'s tenants, made with the plan's target from `folderOfPlan`.
  */
 export function checkPlan(plan: PlanFile, jobs: UpJobs): void {
   const planned = [{ files: plan.files, schemas: plan.tenants }, ...plan.shared];
@@ -92,20 +94,34 @@ function changedFiles({ files, schemas }: PlannedPart, folder: MigrationFolder):
 function elsewhere(planned: readonly PlannedTenant[], job: MigrationJob, noun: string): readonly string[] {
   const before = new Map(planned.map((each) => [each.id, each]));
   const reasons = new Map<string, string[]>();
+  const note = (reason: string, id: string) => reasons.set(reason, [...(reasons.get(reason) ?? []), id]);
+  const idle = new Map([...job.idle].map(([{ id }, survey]) => [id, survey]));
   for (const now of plannedTenants(job)) {
-    const reason = differenceOf(before.get(now.id), now);
-    if (reason !== null) reasons.set(reason, [...(reasons.get(reason) ?? []), now.id]);
+    const reason = differenceOf(before.get(now.id), now, idle.get(now.id));
+    if (reason !== null) note(reason, now.id);
+  }
+  for (const outcome of job.settled) {
+    if (outcome.status !== 'failed' || !before.has(outcome.tenant.id)) continue;
+    note(`that cannot be planned any more (${outcome.error.message})`, outcome.tenant.id);
   }
   return [...reasons].map(([reason, ids]) => `${plural(ids.length, noun)} ${reason}: ${listNames(ids)}`);
 }
 
-function differenceOf(planned: PlannedTenant | undefined, now: PlannedTenant): string | null {
+function differenceOf(planned: PlannedTenant | undefined, now: PlannedTenant, idle: Survey | undefined): string | null {
   if (planned === undefined) return 'not in the plan';
   const isMoved = planned.server !== now.server || planned.database !== now.database || planned.schema !== now.schema;
   if (isMoved) return 'moved to another place since';
   const isSame =
     planned.from === now.from && planned.to === now.to && planned.migrations.join('\0') === now.migrations.join('\0');
   if (isSame && planned.history === now.history) return null;
+  if (idle !== undefined && isBrought(planned, idle)) return null;
   const [from, at] = [planned.from ?? 'no history', now.from ?? 'no history'];
   return from === at ? `at ${at} with another history than planned` : `planned from ${from}, now at ${at}`;
+}
+
+/** Whether its planned migrations, and nothing else, came to the history that it had. */
+function isBrought({ history, to, migrations }: PlannedTenant, { standing }: Survey): boolean {
+  const names = new Set(standing.applied.map(({ name }) => name));
+  const count = Number.parseInt(history ?? '', 10) + migrations.length;
+  return standing.version === to && standing.applied.length === count && migrations.every((name) => names.has(name));
 }

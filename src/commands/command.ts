@@ -28,8 +28,11 @@ export interface Command<O = unknown, V = unknown> {
   /** Flags and arguments to a typed value; throws UsageError. Touches nothing. */
   options(raw: RawOptions, args: readonly string[]): O;
   run(context: Context, options: O): Promise<Result<V>>;
-  /** Flags of this invocation that a retry of some tenants must repeat: `--to 0142`. */
-  retryFlags?(options: O): readonly string[];
+  /**
+   * Flags of this invocation that a retry of some tenants must repeat: `--to 0142`; null: flags cannot say the same
+   * again, and the run is carried on with `runs resume`.
+   */
+  retryFlags?(options: O): readonly string[] | null;
   /** Whether the report may name a command that does failed tenants again; a check has none. */
   readonly canRetry?: boolean;
 }

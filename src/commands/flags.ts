@@ -32,7 +32,7 @@ export const limitFlags: readonly Flag[] = [
 
 /** How a change goes through the fleet. Each beats the same key of the inventory's `rollout`. */
 export const rolloutFlags: readonly Flag[] = [
-  rolling('--waves <list>', 'then in waves: shares of all that are selected, like 10%,50%,100%'),
+  rolling('--waves <list>', 'then in waves: shares of those that have something to run, like 10%,50%,100%'),
   { ...rolling('--soak <duration>', 'wait so long after each wave, before its health check'), fromEnvironment: false },
   rolling('--health-sql <sql>', 'run on every migrated tenant after each wave; a row that comes back stops the run'),
   rolling('--health-command <command>', 'run by the shell after each wave; an exit code other than 0 stops the run'),

@@ -178,13 +178,15 @@ function write(
   migrations: readonly Migration[],
   options: BaselineOptions,
 ): Promise<Outcome<BaselineResult>[]> {
+  const committing = new Set<Tenant>();
   const run = {
     phase: 'recording',
     tenants: [...work.keys()],
+    leftBehind: (tenant: Tenant) => ({ names: [], isCommitUnknown: committing.has(tenant) }),
     change: async (...[session, tenant, take]: Parameters<WriteOne>): Promise<BaselineResult> => {
       const value = work.get(tenant);
       if (value === undefined) throw new TenantError({ message: 'nothing was planned for it', code: 'internal' });
-      await recordBaseline(session, tenant, migrations, take);
+      await recordBaseline(session, tenant, migrations, take, () => committing.add(tenant));
       return value;
     },
   };

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import type { Outcome } from '../fleet/outcome.ts';
-import type { ChangeResult } from '../migrations/change-tenant.ts';
+import type { ChangePlan, ChangeResult } from '../migrations/change-tenant.ts';
 import { type Decision, decideBackOut, decideDown, decideRunBack } from '../migrations/decide.ts';
 import type { MigrationFolder } from '../migrations/folder.ts';
 import { readTarget, type Standing, type Target } from '../migrations/plan.ts';
@@ -11,14 +11,14 @@ import { askConsent } from './consent.ts';
 import { describePlan } from './describe-plan.ts';
 import { changeFlags, consentFlags, dryRunFlag, limitFlags, selectionFlags } from './flags.ts';
 import { type MigrationJob, planJob, prepareEngine, runJob } from './migration-job.ts';
-import { downTargetFlags, type MigrationOptions, readMigrationOptions, retryFlags } from './migration-options.ts';
+import { downTargetFlags, type MigrationOptions, readMigrationOptions, targetFlags } from './migration-options.ts';
 import { changeView, describeChange } from './migration-view.ts';
 import { type Fleet, mergeOutcomes } from './open-fleet.ts';
 import { describeJobs } from './plan-text.ts';
 import { readSwitch, readText } from './read-options.ts';
 import { recordRun } from './record-run.ts';
+import { wholeRunId } from './resolve-selection.ts';
 import { recordedPlan, standByPlan } from './runs-plan.ts';
-import { wholeRunId } from './runs-selection.ts';
 import { surveyTenants, withMigrations } from './survey-fleet.ts';
 
 export interface DownOptions extends MigrationOptions {
@@ -54,7 +54,11 @@ export const migrateDown: Command<DownOptions, ChangeResult> = {
     const open = { ...options, mode, writesNothing: options.dryRun, ofRun: options.run } as const;
     return withMigrations(context, open, (fleet, folder) => takeBack(context, fleet, folder, options));
   },
-  retryFlags: (options) => [...retryFlags(options), ...(options.run === null ? [] : ['--run', options.run])],
+  // One step back said again is another step back.
+  retryFlags: ({ run, ...options }) => {
+    if (run === null && options.to === null) return null;
+    return [...targetFlags(options), ...(run === null ? [] : ['--run', run])];
+  },
   canRetry: true,
 };
 
@@ -118,9 +122,9 @@ async function planBack(
   }
   const read = await surveyTenants(context, fleet, folder, fleet.tenants, 'as-sequence');
   const { surveyed, meant } = standByPlan(read, options.planned);
-  // Looked at again under its lock, a tenant has a standing that nobody knows: what was not planned is not run then.
-  const decide = (standing: Standing): Decision => {
-    const names = meant.get(standing);
+  // Looked at again under its lock, a tenant has a standing that nobody knows: what was planned for it decides.
+  const decide = (standing: Standing, planned: ChangePlan | null): Decision => {
+    const names = planned === null ? meant.get(standing) : new Set(planned.migrations.map(({ name }) => name));
     if (names === undefined) return decideDown(standing, folder, target, fake);
     return decideBackOut(standing, folder, ({ name }) => names.has(name), fake);
   };

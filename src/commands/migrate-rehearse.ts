@@ -6,7 +6,7 @@ import type { RehearsalResult } from '../migrations/rehearsal.ts';
 import type { Result } from '../output/result.ts';
 import type { Command, Flag, RawOptions } from './command.ts';
 import { changeFlags, limitFlags, selectionFlags } from './flags.ts';
-import { type MigrationOptions, readMigrationOptions, retryFlags, upTargetFlags } from './migration-options.ts';
+import { type MigrationOptions, readMigrationOptions, rehearsedFlags, upTargetFlags } from './migration-options.ts';
 import { type Fleet, mergeOutcomes } from './open-fleet.ts';
 import { runPreflight } from './preflight.ts';
 import { describeRehearsal } from './rehearsal-text.ts';
@@ -57,7 +57,7 @@ export const migrateRehearse: Command<RehearseOptions, RehearsalResult> = {
       return rehearse(context, fleet, folder, options);
     });
   },
-  retryFlags,
+  retryFlags: rehearsedFlags,
   canRetry: true,
 };
 

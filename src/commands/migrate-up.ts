@@ -10,7 +10,6 @@ import type { Command, RawOptions } from './command.ts';
 import { describePlan } from './describe-plan.ts';
 import { changeFlags, dryRunFlag, limitFlags, rolloutFlags, selectionFlags } from './flags.ts';
 import { refuseHealthSql } from './health.ts';
-import type { MigrationJob } from './migration-job.ts';
 import { type MigrationOptions, readMigrationOptions, retryFlags, upTargetFlags } from './migration-options.ts';
 import { changeView, describeChange } from './migration-view.ts';
 import { type Fleet, mergeOutcomes } from './open-fleet.ts';
@@ -122,9 +121,7 @@ async function migrate(
   const run = new UpRun(fleet, folder, jobs, engines, options, rollout);
   const isRecorded = hasSomethingToTell(fleet, jobs);
   const done = isRecorded
-    ? await recordRun(context, fleet, 'migrate', manifestOptions(options, jobs.tenants), (it, join) =>
-        run.perform(it, join),
-      )
+    ? await recordRun(context, fleet, 'migrate', manifestOptions(options, jobs), (it, join) => run.perform(it, join))
     : await run.perform(context, async () => {});
   return toResult(fleet, jobs, done, isRecorded ? fleet.run : null);
 }
@@ -171,7 +168,7 @@ class UpRun {
   async perform(context: Context, join: JoinRun): Promise<UpDone> {
     const [fleet, rollout] = [this.#fleet, this.#rollout];
     let count = 1;
-    const { outcomes, sharedOutcomes } = await runUpJobs(
+    const { outcomes, sharedOutcomes, wasStopped } = await runUpJobs(
       context,
       fleet,
       this.#jobs,
@@ -184,8 +181,9 @@ class UpRun {
         return { waves, afterWave: afterWave(context, fleet, rollout), isExact };
       },
     );
-    const wasStopped = () => context.interrupts.stop.aborted || outcomes.some(({ status }) => status === 'skipped');
-    const mayGoOn = this.#jobs.tenants.work.size > 0 && !wasStopped();
+    const hasRun = this.#jobs.tenants.work.size > 0;
+    const mayGoOn = hasRun && !wasStopped;
+    if (hasRun && wasStopped) this.#tellLeftOut(context);
     const born =
       mayGoOn && this.#options.sweep
         ? await sweepBorn(context, join, fleet, this.#folder, sharedOutcomes, this.#options)
@@ -198,7 +196,18 @@ class UpRun {
     const complaint = isAsked
       ? await askHealth(context, fleet, rollout, { name: '', number: count, count, done })
       : null;
-    return { outcomes, sharedOutcomes, born, complaint };
+    return { outcomes, sharedOutcomes, wasStopped, born, complaint };
+  }
+
+  /** Whoever reads the report of a stopped run must not take it for more than it is. */
+  #tellLeftOut(context: Context): void {
+    const { healthSql, healthCommand } = this.#rollout;
+    const left = [
+      ...(this.#options.sweep ? ['nobody looked for tenants that were born during it'] : []),
+      ...(healthSql === null && healthCommand === null ? [] : ['no last health check was made']),
+    ];
+    if (left.length === 0) return;
+    context.emit({ type: 'notice', level: 'info', message: `the run was stopped: ${left.join(', and ')}` });
   }
 }
 
@@ -230,8 +239,8 @@ function isMoved({ tenants }: UpJobs, born: Sweep): (outcome: Outcome<ChangeResu
   return ({ tenant }) => tenants.work.has(tenant) || isBorn.has(tenant);
 }
 
-function manifestOptions(options: UpOptions, job: MigrationJob) {
+function manifestOptions(options: UpOptions, { tenants, shared }: UpJobs) {
   const { to, count, fake, checkOrder, limits, timeoutMs } = options;
-  const planned = recordedPlan(job, readTarget(job.folder, to, count));
+  const planned = recordedPlan(tenants, readTarget(tenants.folder, to, count), shared);
   return { to, count, fake, checkOrder, limits, timeoutMs, ...planned };
 }

@@ -8,7 +8,7 @@ import type { Migration, MigrationFolder } from '../migrations/folder.ts';
 import type { AppliedMigration } from '../migrations/history.ts';
 import { Inspector } from '../migrations/inspection.ts';
 import { loadJavaScript } from '../migrations/javascript.ts';
-import { compareToFolder, type Standing } from '../migrations/plan.ts';
+import { compareToFolder, type Standing, upToPlanned } from '../migrations/plan.ts';
 import { loadParser } from '../migrations/statements.ts';
 import type { Survey } from '../migrations/survey.ts';
 import type { Engine } from '../migrations/tenant-work.ts';
@@ -19,15 +19,23 @@ import { readLanes } from './plan-lanes.ts';
 import { StagedChange } from './staged-change.ts';
 import type { Surveyed } from './survey-fleet.ts';
 
+/**
+ * What is to be done with a tenant that stands so. `planned`: what was decided before its lock was held, when its history
+ * is another one now; null: it is looked at for the first time.
+ */
+export type Decide = (standing: Standing, planned: ChangePlan | null) => Decision;
+
 /** One folder's migrations on the tenants that it is for: what was decided, before anything is done. */
 export interface MigrationJob {
   readonly folder: MigrationFolder;
   readonly direction: 'up' | 'down';
   /** Not tenants, but what their databases share. */
   readonly isShared: boolean;
-  readonly decide: (standing: Standing) => Decision;
+  readonly decide: Decide;
   /** Tenants with something to run, and what was read of them. */
   readonly work: ReadonlyMap<Tenant, { readonly survey: Survey; readonly plan: ChangePlan }>;
+  /** Tenants that are where they should be, and what was read of them. */
+  readonly idle: ReadonlyMap<Tenant, Survey>;
   /** Outcomes that stand already: nothing to run, not readable, not to be run. */
   readonly settled: readonly Outcome<ChangeResult>[];
   /** How many tenants there are of each standing. */
@@ -38,7 +46,7 @@ export interface MigrationJob {
 export function planJob(
   { folder, outcomes, isShared }: Surveyed,
   direction: 'up' | 'down',
-  decide: (standing: Standing) => Decision,
+  decide: Decide,
 ): MigrationJob {
   const standings = new Map<Standing, number>();
   for (const outcome of outcomes) {
@@ -47,8 +55,11 @@ export function planJob(
     standings.set(standing, (standings.get(standing) ?? 0) + 1);
   }
   refuseEdited(standings);
-  const decisions = new Map([...standings.keys()].map((standing) => [standing, settle(decide(standing), direction)]));
+  const decisions = new Map(
+    [...standings.keys()].map((standing) => [standing, settle(decide(standing, null), direction)]),
+  );
   const work = new Map<Tenant, { survey: Survey; plan: ChangePlan }>();
+  const idle = new Map<Tenant, Survey>();
   const settled: Outcome<ChangeResult>[] = [];
   for (const outcome of outcomes) {
     if (outcome.status !== 'done') {
@@ -61,9 +72,12 @@ export function planJob(
     if ('plan' in decision) work.set(tenant, { survey, plan: decision.plan });
     else if ('failure' in decision) {
       settled.push({ tenant, status: 'failed', step: 'plan', error: decision.failure, durationMs });
-    } else settled.push({ tenant, status: 'done', value: decision.nothingToDo, durationMs });
+    } else {
+      idle.set(tenant, survey);
+      settled.push({ tenant, status: 'done', value: decision.nothingToDo, durationMs });
+    }
   }
-  return { folder, direction, isShared, decide, work, settled, standings };
+  return { folder, direction, isShared, decide, work, idle, settled, standings };
 }
 
 /** A plan without migrations is an outcome: the tenant is where it should be. Shared by all that stand so. */
@@ -102,6 +116,19 @@ export interface Pace extends Pick<ChangeRun<ChangeResult>, 'waves' | 'afterWave
   readonly isExact?: boolean;
 }
 
+/** The plan for a tenant whose history is another one under its lock than the one that was planned for. */
+export type Replan = (planned: ChangePlan, applied: readonly AppliedMigration[]) => ChangePlan;
+
+/** `mayRun`: all that may run on a tenant which lacks more than it did; null: nothing beyond its own plan. */
+export function makeReplan(job: MigrationJob, mayRun: ReadonlySet<Migration> | null): Replan {
+  return (planned, applied) => {
+    const standing = compareToFolder(applied, job.folder);
+    const decision = job.decide(mayRun === null ? upToPlanned(standing, planned.migrations) : standing, planned);
+    if ('failure' in decision) throw new TenantError(decision.failure);
+    return keepToPlan(planned, decision.plan, applied, job.direction, mayRun ?? new Set(planned.migrations));
+  };
+}
+
 /** Runs a job over the fleet: one outcome for each tenant that had something to run. */
 export async function runJob(
   context: Context,
@@ -111,15 +138,9 @@ export async function runJob(
   options: MigrationOptions,
   { isExact = false, ...pace }: Pace = {},
 ): Promise<Outcome<ChangeResult>[]> {
-  const prepared = plannedMigrations(job);
-  const replan = (planned: ChangePlan, applied: readonly AppliedMigration[]): ChangePlan => {
-    const decision = job.decide(compareToFolder(applied, job.folder));
-    if ('failure' in decision) throw new TenantError(decision.failure);
-    // Who asked for everything gets everything that was looked through; who counted gets what was counted.
-    const isOpen = job.direction === 'up' && options.count === null && !isExact;
-    const mayRun = isOpen ? prepared : new Set(planned.migrations);
-    return keepToPlan(planned, decision.plan, applied, job.direction, mayRun);
-  };
+  // Who asked for everything gets everything that was looked through; who counted gets what was counted.
+  const isOpen = job.direction === 'up' && options.count === null && options.files === null && !isExact;
+  const replan = makeReplan(job, isOpen ? plannedMigrations(job) : null);
   const change = new StagedChange(job, engine, await readLanes(fleet, job, engine), replan);
   const run: ChangeRun<ChangeResult> = {
     phase: job.direction === 'up' ? 'migrating' : 'taking back',

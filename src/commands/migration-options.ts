@@ -11,6 +11,10 @@ export interface MigrationOptions extends FleetOptions, ChangeSettings {
   readonly fake: boolean;
   readonly dryRun: boolean;
   readonly checkOrder: boolean;
+  /** Of a run that is resumed: names of the files that it knew, and no other one is run; null: all that are there. */
+  readonly files: readonly string[] | null;
+  /** The same of the folders of shared schemas. */
+  readonly sharedFiles: readonly string[] | null;
 }
 
 function flag(flags: string, description: string, fromEnvironment = true): Flag {
@@ -43,14 +47,35 @@ export function readMigrationOptions(raw: RawOptions): MigrationOptions {
     fake: readSwitch(raw, 'fake'),
     dryRun: readSwitch(raw, 'dryRun'),
     checkOrder: raw.checkOrder !== false,
+    files: null,
+    sharedFiles: null,
   };
 }
 
-/** The flags that a retry of some tenants repeats. */
-export function retryFlags(options: MigrationOptions): readonly string[] {
+/** What of the options of a change matters to a retry. */
+interface Retried extends Pick<MigrationOptions, 'to' | 'count' | 'fake' | 'checkOrder' | 'skipUnreachable'> {
+  readonly preflightSql?: readonly string[];
+  readonly plan?: string | null;
+}
+
+/**
+ * The flags that a retry of some tenants repeats; null: none would say the same again. A count would begin anew from
+ * where a tenant stands, and a plan takes no tenants beside its own.
+ */
+export function retryFlags(options: Retried): readonly string[] | null {
+  if (options.count !== null || (options.plan ?? null) !== null) return null;
+  return [...targetFlags(options), ...(options.preflightSql ?? []).flatMap((sql) => ['--preflight-sql', sql])];
+}
+
+/** The same for a command that leaves nothing behind, so that a count means the same again. */
+export function rehearsedFlags(options: Retried): readonly string[] {
+  return [...targetFlags(options), ...(options.count === null ? [] : ['--count', String(options.count)])];
+}
+
+/** What both have, and a command whose target is no count. */
+export function targetFlags(options: Retried): readonly string[] {
   return [
     ...(options.to === null ? [] : ['--to', options.to]),
-    ...(options.count === null ? [] : ['--count', String(options.count)]),
     ...(options.fake ? ['--fake'] : []),
     ...(options.checkOrder ? [] : ['--no-check-order']),
     ...(options.skipUnreachable ? ['--skip-unreachable'] : []),

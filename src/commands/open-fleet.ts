@@ -19,7 +19,7 @@ import { applicationName, prepareReader } from '../postgres/tenant-session.ts';
 import type { FleetOptions } from './fleet-options.ts';
 import { connectionSettings, readInventory } from './open-inventory.ts';
 import { rejectFailed, rejectSkipped } from './rejected.ts';
-import { resolveSelection } from './runs-selection.ts';
+import { resolveSelection } from './resolve-selection.ts';
 
 /** So long the servers have to close their side of connections. */
 const goodbyeMs = 5000;
@@ -83,7 +83,7 @@ export async function withFleet<T>(
     limitOf,
     (server) => servers.asking(server),
   );
-  const access: FleetAccess = { context, options, inventory, run, settingsOf, servers, pools };
+  const access = { context, options, inventory, run, settingsOf, servers, pools, failureOf: failureOrThrow };
   const leave = () => cut.abort();
   const { stop, abandon } = context.interrupts;
   abandon.addEventListener('abort', leave);
@@ -127,6 +127,8 @@ interface FleetAccess extends Pick<Fleet, 'inventory' | 'run' | 'servers' | 'poo
   readonly context: Context;
   readonly options: OpenOptions;
   readonly settingsOf: (server: string) => ConnectionSettings;
+  /** What went wrong with one server; throws what ends the whole command. */
+  readonly failureOf: (error: unknown) => Failure;
 }
 
 interface FoundFleet extends Pick<Fleet, 'tenants' | 'rejected' | 'selected' | 'sources'> {
@@ -142,7 +144,7 @@ async function findTenants(access: FleetAccess): Promise<FoundFleet> {
 /** Tenants by the id that they had not. Now that tenants were changed nothing is refused, and a lost name no mistake. */
 async function findBorn(access: FleetAccess, { selected, selection }: FoundFleet): Promise<FoundFleet> {
   const options = { ...access.options, skipUnreachable: true };
-  const quiet = { ...access, options, context: { ...access.context, emit: () => {} } };
+  const quiet = { ...access, options, context: { ...access.context, emit: () => {} }, failureOf: toFailure };
   const now = await findSelected(quiet, { ...selection, allowEmpty: true });
   const known = new Set(selected.map(({ id }) => id));
   const isNew = ({ id }: Tenant) => !known.has(id);
@@ -151,11 +153,11 @@ async function findBorn(access: FleetAccess, { selected, selection }: FoundFleet
 }
 
 async function findSelected(access: FleetAccess, selection: Selection): Promise<FoundFleet> {
-  const { context, options, inventory, servers, pools } = access;
+  const { context, options, inventory } = access;
   const found = await discoverTenants(inventory, sourceReader(access), {
     entries: sourcesToRead(inventory, selection),
     concurrency: inventory.limits.concurrency,
-    toFailure: failureOrThrow,
+    toFailure: access.failureOf,
   });
   const failures = new Map(found.failed.map(({ tenant, failure }) => [tenant, failure]));
   const unread = found.sources.flatMap(({ server, database, error }) =>
@@ -167,7 +169,7 @@ async function findSelected(access: FleetAccess, selection: Selection): Promise<
   const { tenants: selected, warnings } = selectTenants([...found.tenants, ...failures.keys()], lenient);
   for (const message of warnings) context.emit({ type: 'notice', level: 'warning', message });
   const workable = selected.filter((tenant) => !failures.has(tenant));
-  const unreachable = options.reachesServers === false ? [] : await reachServers(workable, pools, servers);
+  const unreachable = options.reachesServers === false ? [] : await reachServers(workable, access);
   refuseUnread(unreachable, options);
   const down = new Set(options.mode === 'read' ? [] : unreachable.map(({ server }) => server));
   const isOut = ({ server }: Tenant) => down.has(server);
@@ -229,19 +231,15 @@ function failureOrThrow(error: unknown): Failure {
 }
 
 /** Makes sure that each server was asked about itself before the work begins; returns those that are down. */
-async function reachServers(
-  tenants: readonly Tenant[],
-  pools: SessionPools,
-  servers: Servers,
-): Promise<readonly SourceReport[]> {
+async function reachServers(tenants: readonly Tenant[], access: FleetAccess): Promise<readonly SourceReport[]> {
   const databases = new Map<string, Set<string>>();
   for (const { server, database } of tenants) {
     databases.set(server, (databases.get(server) ?? new Set()).add(database));
   }
   const reports = await Promise.all(
     [...databases].map(async ([server, names]) => {
-      if (servers.facts(server) !== undefined) return [];
-      const error = await reachServer(server, [...names], pools);
+      if (access.servers.facts(server) !== undefined) return [];
+      const error = await reachServer(server, [...names], access);
       return error === null ? [] : [{ server, database: null, error }];
     }),
   );
@@ -252,14 +250,18 @@ async function reachServers(
  * A database that is missing or closed is its tenants' affair; the next one tells whether the server is there. Only a
  * login that all of them refuse is the server's. A server that is full is there: the run waits for its connections.
  */
-async function reachServer(server: string, databases: readonly string[], pools: SessionPools): Promise<Failure | null> {
+async function reachServer(
+  server: string,
+  databases: readonly string[],
+  { pools, failureOf }: FleetAccess,
+): Promise<Failure | null> {
   const refusals: Failure[] = [];
   for (const database of databases) {
     try {
       await pools.use(server, database, async () => {});
       return null;
     } catch (error) {
-      const failure = failureOrThrow(error);
+      const failure = failureOf(error);
       const kind = errorKind(error);
       if (kind === 'too-many-connections') return null;
       if (isRefusedLogin(error)) refusals.push(failure);

@@ -3,8 +3,10 @@ import { RefusedError, StoppedError } from '../errors.ts';
 import { placeKey, type Tenant } from '../fleet/tenant.ts';
 import type { ChangePlan } from '../migrations/change-tenant.ts';
 import { type CheckText, readChecks, type TenantCheck } from '../migrations/check-texts.ts';
+import { EarlyChecks, isMissingObject } from '../migrations/early-checks.ts';
 import type { Migration } from '../migrations/folder.ts';
 import { readPreflights } from '../migrations/preflight.ts';
+import { loadParser } from '../migrations/statements.ts';
 import { listNames, plural, shellQuote } from '../words.ts';
 import { checkFleet, type TenantComplaint } from './check-fleet.ts';
 import { describeComplaints } from './complaint-text.ts';
@@ -19,9 +21,6 @@ export interface PreflightJob {
 }
 
 const maxTenantsNamed = 10;
-
-/** SQLSTATEs: a table, column, function or type that the check looks at is not there. */
-const missingObject = new Set(['42P01', '42703', '42883', '42704']);
 
 /** A check, and the migration that asks for it; null: the command line does. */
 interface Asked {
@@ -45,13 +44,14 @@ export async function runPreflight(
   const checks = new Map(jobs.flatMap((job) => [...assignChecks(job, asked)]));
   const complaints = await checkFleet(context, fleet, 'preflight checks', checks);
   if (context.interrupts.stop.aborted) throw new StoppedError('stopped in the preflight checks: nothing was changed');
-  const early = new Set(complaints.filter((complaint) => isTooEarly(complaint, jobs, asked)));
+  const made = new EarlyChecks(await loadParser());
+  const early = new Set(complaints.filter((complaint) => isTooEarly(complaint, jobs, asked, made)));
   noteTooEarly(context, [...early]);
   const serious = complaints.filter((complaint) => !early.has(complaint));
   if (serious.length === 0) return;
   throw new RefusedError('the preflight checks complain, nothing was changed', {
     details: describeAll(serious, asked, checks),
-    hint: hintFor(serious, jobs),
+    hint: hintFor(serious, jobs, asked),
   });
 }
 
@@ -88,22 +88,40 @@ async function readAsked(jobs: readonly PreflightJob[], extraSql: readonly strin
 }
 
 /**
- * A check of a later migration may look at what an earlier one, still pending too, makes: a new tenant has nothing of
- * all that, and no data that could be wrong in it.
+ * A check of a later migration may look at what an earlier one, still pending too, makes: then it has no data that could
+ * be wrong, and a tenant without a history has none at all. Where nothing pending makes it, the check is misspelt, and
+ * what it guards must not run.
  */
-function isTooEarly(complaint: TenantComplaint, jobs: readonly PreflightJob[], asked: readonly Asked[]): boolean {
-  if ('rows' in complaint || !missingObject.has(complaint.failure.sqlState ?? '')) return false;
+function isTooEarly(
+  complaint: TenantComplaint,
+  jobs: readonly PreflightJob[],
+  asked: readonly Asked[],
+  made: EarlyChecks,
+): boolean {
+  if ('rows' in complaint || !isMissingObject(complaint.failure.sqlState)) return false;
   const { tenant, check } = complaint;
+  const earlier = runsBefore(complaint, jobs, asked);
+  if (earlier.length === 0) return false;
+  const isNew = jobs.some(({ work }) => work.get(tenant)?.plan.from === null);
+  return isNew || made.isMadeBy(earlier, check, complaint.failure.sqlState);
+}
+
+/** What will have run on a tenant when a migration's check could be made; nothing before those of the command line. */
+function runsBefore(
+  { tenant, check }: TenantComplaint,
+  jobs: readonly PreflightJob[],
+  asked: readonly Asked[],
+): readonly Migration[] {
   const migration = asked.find((each) => each.check === check)?.migration ?? null;
   const job = jobs.find(({ work }) => work.has(tenant));
-  if (migration === null || job === undefined) return false;
-  if (job.work.get(tenant)?.plan.migrations[0] !== migration) return true;
+  if (migration === null || job === undefined) return [];
+  const own = job.work.get(tenant)?.plan.migrations ?? [];
+  const before = own.slice(0, Math.max(0, own.indexOf(migration)));
+  if (job.isShared) return before;
   // What the databases share moves before their tenants do.
   const place = placeKey(tenant);
-  return (
-    !job.isShared &&
-    jobs.some((other) => other.isShared && [...other.work.keys()].some((each) => placeKey(each) === place))
-  );
+  const shared = jobs.flatMap((other) => (other.isShared ? [...other.work] : []));
+  return [...shared.flatMap(([each, { plan }]) => (placeKey(each) === place ? plan.migrations : [])), ...before];
 }
 
 function noteTooEarly(context: Context, complaints: readonly TenantComplaint[]): void {
@@ -130,10 +148,29 @@ function describeAll(
 }
 
 /** What databases share cannot be left out of the selection. */
-function hintFor(complaints: readonly TenantComplaint[], jobs: readonly PreflightJob[]): string {
+function hintFor(
+  complaints: readonly TenantComplaint[],
+  jobs: readonly PreflightJob[],
+  asked: readonly Asked[],
+): string {
   const shared = new Set(jobs.flatMap(({ isShared, work }) => (isShared ? [...work.keys()] : [])));
   const ids = new Set(complaints.flatMap(({ tenant }) => (shared.has(tenant) ? [] : [tenant.id])));
-  const mistake = complaints.some((complaint) => 'rows' in complaint) ? 'correct the data' : 'correct the check';
+  const correct = complaints.some((complaint) => 'rows' in complaint) ? 'correct the data' : 'correct the check';
+  const before = complaints.flatMap((complaint) => {
+    const isMissing = 'failure' in complaint && isMissingObject(complaint.failure.sqlState);
+    const own = jobs.find(({ isShared, work }) => !isShared && work.has(complaint.tenant))?.work.get(complaint.tenant);
+    // Not what databases share: that has no --to.
+    return isMissing
+      ? runsBefore(complaint, jobs, asked)
+          .filter((each) => own?.plan.migrations.includes(each))
+          .slice(-1)
+      : [];
+  })[0];
+  // JavaScript may make it, or a DO block: that cannot be seen, but it can be run.
+  const mistake =
+    before === undefined
+      ? correct
+      : `${correct}, run first what makes what it looks at (--to ${shellQuote(before.name)})`;
   if (ids.size === 0) return mistake;
   const named = ids.size > maxTenantsNamed ? '<tenant>…' : [...ids].map(shellQuote).join(' ');
   return `${mistake}, or leave those tenants out: --except ${named}`;

@@ -3,6 +3,7 @@ import type { Context } from '../context.ts';
 import { Ledger } from '../fleet/ledger.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import type { Tenant } from '../fleet/tenant.ts';
+import { separateFlags } from './environment-flags.ts';
 import type { Fleet } from './open-fleet.ts';
 
 /** Takes tenants into a run that its manifest does not name; they are written down when it resolves. */
@@ -27,7 +28,7 @@ export async function recordRun<T>(
     environment: fleet.inventory.environment,
     version: context.version,
     host: hostname(),
-    flags: fleet.typed,
+    ...separateFlags(fleet.typed, context.env),
     options,
     tenants: fleet.selected.map(({ id }) => id),
   });

@@ -2,15 +2,12 @@ import type { Context } from '../context.ts';
 import { TenantError } from '../errors.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import { placeKey, type Tenant } from '../fleet/tenant.ts';
-import type { ChangePlan } from '../migrations/change-tenant.ts';
-import { keepToPlan } from '../migrations/decide.ts';
 import type { AppliedMigration } from '../migrations/history.ts';
-import { compareToFolder } from '../migrations/plan.ts';
 import { type RehearsalResult, rehearseTenant } from '../migrations/rehearsal.ts';
 import type { Engine } from '../migrations/tenant-work.ts';
 import type { ChangeSettings } from './change-settings.ts';
 import { changeTenants } from './change-tenants.ts';
-import { type MigrationJob, prepareEngine } from './migration-job.ts';
+import { type MigrationJob, makeReplan, prepareEngine } from './migration-job.ts';
 import type { Fleet } from './open-fleet.ts';
 import { readLanes } from './plan-lanes.ts';
 import { heldBackBy, holdBack, type UpJobs } from './up-jobs.ts';
@@ -99,11 +96,7 @@ async function rehearsePart(
 type RehearseOne = Parameters<typeof changeTenants<RehearsalResult>>[2]['change'];
 
 function rehearser(job: MigrationJob, engine: Engine): RehearseOne {
-  const replan = (planned: ChangePlan, applied: readonly AppliedMigration[]) => {
-    const decision = job.decide(compareToFolder(applied, job.folder));
-    if ('failure' in decision) throw new TenantError(decision.failure);
-    return keepToPlan(planned, decision.plan, applied, job.direction, new Set(planned.migrations));
-  };
+  const replan = makeReplan(job, null);
   return async (session, tenant, take) => {
     const work = job.work.get(tenant);
     if (work === undefined) throw new TenantError({ message: 'nothing was planned for it', code: 'internal' });

@@ -14,7 +14,7 @@ export interface LockReport {
   /** RFC 3339: since when it is in that state. */
   readonly since: string | null;
   /** Null: no run that is recorded here. */
-  readonly run: RunOfSession | null;
+  readonly run: Omit<RunOfSession, 'hasEnded'> | null;
   readonly verdict: Verdict['verdict'];
   readonly because: string;
   /** What became of it; null: nothing was done. */
@@ -27,7 +27,7 @@ export function lockJson(lock: HeldLock, { verdict, because }: Verdict, end: str
     pid,
     locks: [...(lock.tenants.length > 0 ? ['tenant'] : []), ...lock.databaseLocks],
     ...{ application, user, client, state, since: stateSince?.toISOString() ?? null },
-    run: lock.run,
+    run: lock.run === null ? null : { run: lock.run.run, state: lock.run.state },
     ...{ verdict, because, end },
   };
 }

@@ -134,7 +134,7 @@ async function findLocks(
 async function findRun(state: string, tail: string, now: Date): Promise<RunOfSession | null> {
   try {
     const record = await readRun(state, tail);
-    return { run: record.manifest.run, state: runState(record, now) };
+    return { run: record.manifest.run, state: runState(record, now), hasEnded: record.end !== null };
   } catch (error) {
     if (error instanceof UsageError) return null;
     throw error;
@@ -161,7 +161,7 @@ async function endSessions(
           for (const lock of ending.filter((each) => isIn(each, group))) {
             task.signal.throwIfAborted();
             if (ends.has(lock)) continue;
-            const idleMs = options.force ? null : lock.run === null ? options.idleMs : 0;
+            const idleMs = options.force ? null : lock.run?.hasEnded ? 0 : options.idleMs;
             const keys = lock.session.locks.map(({ key }) => key);
             ends.set(lock, await endLockSession(session, { ...lock.session, keys, idleMs }));
           }

@@ -9,6 +9,12 @@ import type { Surveyed } from './survey-fleet.ts';
 export interface RecordedPlan {
   /** Path of the migrations folder. */
   readonly folder?: string;
+  /** Names of all files that the run knew. */
+  readonly files?: readonly string[];
+  /** The same of the folders of shared schemas. */
+  readonly sharedFiles?: readonly string[];
+  /** False: older ones than one that was applied were to run as well. */
+  readonly checkOrder?: boolean;
   /** How far the run was to go, one for all tenants; null: each by a count of its own, or by a run. */
   readonly target?: string | null;
   /** Checksums of the files that it was to run, by name. */
@@ -23,8 +29,15 @@ export interface PlannedGroup {
   readonly tenants: readonly string[];
 }
 
-/** Writes a job down. A target for all says enough; counted steps mean something else for each tenant. */
-export function recordedPlan({ folder, direction, work }: MigrationJob, target: Target): RecordedPlan {
+/**
+ * Writes a job down. A target for all says enough; counted steps mean something else for each tenant. `shared`: what
+ * runs before it on shared schemas.
+ */
+export function recordedPlan(
+  { folder, direction, work }: MigrationJob,
+  target: Target,
+  shared: readonly MigrationJob[] = [],
+): RecordedPlan {
   const groups = new Map<string, Required<PlannedGroup> & { readonly tenants: string[] }>();
   const migrations = new Map<string, string>();
   for (const [{ id }, { plan }] of work) {
@@ -35,13 +48,18 @@ export function recordedPlan({ folder, direction, work }: MigrationJob, target: 
     group.tenants.push(id);
     groups.set(key, group);
   }
-  const base = { folder: folder.path, migrations: Object.fromEntries(migrations) };
+  const sharedFiles = shared.flatMap((job) => filesOf(job.folder));
+  const base = { folder: folder.path, files: filesOf(folder), sharedFiles, migrations: Object.fromEntries(migrations) };
   if (direction === 'down') {
     const plans = [...groups.values()].map(({ migrations, tenants }) => ({ migrations, tenants }));
     return { ...base, target: target.to?.name ?? null, plans };
   }
   if (target.count === null) return { ...base, target: (target.to ?? folder.migrations.at(-1))?.name ?? null };
   return { ...base, target: null, plans: [...groups.values()].map(({ to, tenants }) => ({ to, tenants })) };
+}
+
+function filesOf({ migrations }: MigrationFolder): readonly string[] {
+  return migrations.map(({ name }) => name);
 }
 
 /** Reads back what `recordedPlan` wrote; a run of another command, or version, has less of it. */
@@ -51,6 +69,8 @@ export function readRecordedPlan({ run, options }: Manifest): RecordedPlan {
     typeof plan === 'object' &&
     plan !== null &&
     ['string', 'undefined'].includes(typeof plan.folder) &&
+    [plan.files, plan.sharedFiles].every((files) => files === undefined || Array.isArray(files)) &&
+    ['boolean', 'undefined'].includes(typeof plan.checkOrder) &&
     (plan.target == null || typeof plan.target === 'string') &&
     (plan.migrations === undefined || (typeof plan.migrations === 'object' && plan.migrations !== null)) &&
     (plan.plans === undefined || (Array.isArray(plan.plans) && plan.plans.every(isGroup)));

@@ -1,6 +1,8 @@
+import type { Context } from '../context.ts';
 import { RefusedError, UsageError } from '../errors.ts';
 import type { RunRecord } from '../fleet/run-records.ts';
 import type { Command, RawOptions } from './command.ts';
+import { readFlagsAgain } from './environment-flags.ts';
 import { plannedBack, readRecordedPlan } from './runs-plan.ts';
 
 /** A command that can be run again on what it left: how its options are made of a record. */
@@ -16,7 +18,7 @@ const resumables: Readonly<Record<string, Resumable>> = {
   migrate: {
     load: async () => (await import('./migrate-up.ts')).migrateUp as never,
     flags: upFlags,
-    extra: () => ({}),
+    extra: knownFiles,
   },
   'migrate down': {
     load: async () => (await import('./migrate-down.ts')).migrateDown as never,
@@ -41,7 +43,7 @@ export function unfinishedTenants({ tenants, entries }: RunRecord): readonly str
 
 /**
  * Flags that are the first run's own affair: which tenants it took, whether it had to ask. What a reviewed plan said
- * is in the record: target and checksums.
+ * is in the record: target, order, files and checksums.
  */
 const ofFirstRun = [
   ...['all', 'tenant', 'label', 'server', 'database', 'except', 'shard', 'fromRun', 'outcome', 'allowEmpty'],
@@ -53,6 +55,7 @@ const ofFirstRun = [
  * which go before the recorded ones.
  */
 export async function resumeCommand(
+  context: Context,
   record: RunRecord,
   anew: RawOptions,
 ): Promise<{ readonly command: Command<never, never>; readonly options: never }> {
@@ -71,6 +74,7 @@ export async function resumeCommand(
   const kept = Object.entries(flags).filter(([key]) => !ofFirstRun.some((each) => each === key));
   const raw: RawOptions = {
     ...Object.fromEntries(kept),
+    ...readFlagsAgain(context, record.manifest),
     ...resumable.flags(record),
     ...anew,
     fromRun: run,
@@ -83,9 +87,12 @@ export async function resumeCommand(
 
 /** Up: as far as the first run wanted to come, whatever files came since. */
 function upFlags(record: RunRecord): RawOptions {
-  const plan = readRecordedPlan(record.manifest);
-  if (record.manifest.flags?.count === undefined) return plan.target == null ? {} : { to: plan.target };
-  return { count: undefined, to: countedTarget(record) };
+  const { target, plans, checkOrder } = readRecordedPlan(record.manifest);
+  // A reviewed plan said it in place of the flag.
+  const order = checkOrder === undefined ? {} : { checkOrder };
+  if (target != null) return { ...order, to: target };
+  const isCounted = plans !== undefined || record.manifest.flags?.count !== undefined;
+  return isCounted ? { ...order, count: undefined, to: countedTarget(record) } : order;
 }
 
 /**
@@ -107,6 +114,12 @@ function countedTarget(record: RunRecord): string {
     details: [...targets].map(([to, ids]) => `${to}: ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ', …' : ''}`),
     hint: `say how far: tenantctl migrate --from-run ${run} --to <migration>`,
   });
+}
+
+/** Nobody has looked at files that came since; after a reviewed plan they are what must not be run. */
+function knownFiles({ manifest }: RunRecord) {
+  const { files = null, sharedFiles = null } = readRecordedPlan(manifest);
+  return { files, sharedFiles };
 }
 
 /** Down: what was planned for each tenant decides, and `--count` only for those that were never looked at. */

@@ -15,6 +15,7 @@ import { readInventory } from './open-inventory.ts';
 import { readText } from './read-options.ts';
 import { changedFiles, readRecordedPlan } from './runs-plan.ts';
 import { resumeCommand, unfinishedTenants } from './runs-resumable.ts';
+import { tellUnswept } from './unswept.ts';
 
 interface ResumeOptions {
   readonly config: string | null;
@@ -61,11 +62,13 @@ async function resume(context: Context, options: ResumeOptions): Promise<Result<
   refuseOtherEnvironment(record, inventory);
   const left = unfinishedTenants(record);
   if (left.length === 0) {
+    // It may have been killed just before its last look.
+    await tellUnswept(context, inventory.state, record, options.config);
     const text = [`run ${run} left nothing to do: ${describeAllDone(record.tenants.length)}`];
     return { outcomes: [], run: null, environment, text };
   }
   refuseChangedFiles(context, record, inventory);
-  const { command, options: typed } = await resumeCommand(record, options.anew);
+  const { command, options: typed } = await resumeCommand(context, record, options.anew);
   context.emit({
     type: 'notice',
     level: 'info',
@@ -73,6 +76,7 @@ async function resume(context: Context, options: ResumeOptions): Promise<Result<
   });
   warnWhenRunning(context, record);
   const result: Result<Resumed> = await command.run(context, typed);
+  await tellUnswept(context, inventory.state, record, options.config);
   const isDone = result.run == null || result.outcomes.every(({ status }) => status === 'done');
   return isDone
     ? result

@@ -9,7 +9,7 @@ import type { TakeOptions } from '../migrations/take-tenant.ts';
 import type { Engine } from '../migrations/tenant-work.ts';
 import type { Session } from '../postgres/session.ts';
 import { GoOn, type LeftBehind } from './change-tenants.ts';
-import type { MigrationJob } from './migration-job.ts';
+import type { MigrationJob, Replan } from './migration-job.ts';
 import type { LanesOfPlan } from './plan-lanes.ts';
 
 /** How far a tenant has come. */
@@ -34,18 +34,13 @@ export class StagedChange {
   readonly #job: MigrationJob;
   readonly #engine: Engine;
   readonly #lanesOfPlan: LanesOfPlan;
-  readonly #replan: (planned: ChangePlan, applied: readonly AppliedMigration[]) => ChangePlan;
+  readonly #replan: Replan;
   readonly #allLanes: ReadonlySet<Lane>;
   /** Tenants with equal histories share plan and stages. */
   readonly #stages = new Map<ChangePlan, readonly Stage[]>();
   readonly #progress = new Map<Tenant, Progress>();
 
-  constructor(
-    job: MigrationJob,
-    engine: Engine,
-    lanesOfPlan: LanesOfPlan,
-    replan: (planned: ChangePlan, applied: readonly AppliedMigration[]) => ChangePlan,
-  ) {
+  constructor(job: MigrationJob, engine: Engine, lanesOfPlan: LanesOfPlan, replan: Replan) {
     this.#job = job;
     this.#engine = engine;
     this.#lanesOfPlan = lanesOfPlan;
@@ -94,7 +89,7 @@ export class StagedChange {
     const isLast = progress.stage === this.#stagesOf(planned).length - 1;
     const plan = (applied: readonly AppliedMigration[]) => {
       if (progress.lost !== null) this.#settleLost(progress, progress.lost, planned, stage, applied, take.run);
-      return upTo(stage, this.#replan(planned, applied), isLast);
+      return upTo(stage, this.#replan(without(planned, progress.names), applied), isLast);
     };
     const isFirst = progress.stage === 0 && progress.lost === null && progress.from === undefined;
     const known: KnownHistory = isFirst ? survey : { ...survey, fingerprint: unknownHistory };
@@ -158,6 +153,11 @@ export class StagedChange {
     if (work === undefined) throw new TenantError({ message: 'nothing was planned for it', code: 'internal' });
     return work;
   }
+}
+
+/** What the stages before have done is not done again, whoever undid it. */
+function without(plan: ChangePlan, names: readonly string[]): ChangePlan {
+  return { ...plan, migrations: plan.migrations.filter(({ name }) => !names.includes(name)) };
 }
 
 /** A plan up to the end of a stage, with all that comes before: somebody may have changed the tenant meanwhile. */

@@ -7,6 +7,7 @@ import type { Place } from '../fleet/place.ts';
 import { placeKey, type Tenant } from '../fleet/tenant.ts';
 import { type MigrationFolder, readFolder } from '../migrations/folder.ts';
 import type { FingerprintKind } from '../migrations/history.ts';
+import { limitFolder } from '../migrations/plan.ts';
 import { type Survey, Surveyor } from '../migrations/survey.ts';
 import { applicationName } from '../postgres/tenant-session.ts';
 import { type Fleet, groupByPlace, type OpenOptions, withFleet } from './open-fleet.ts';
@@ -20,19 +21,26 @@ export interface Surveyed {
   readonly isShared: boolean;
 }
 
-/** A fleet and the folder of its migrations, which is read once a run. */
+/** A fleet and the folder of its migrations, which is read once a run. `files`: only those that have these names. */
 export async function withMigrations<T>(
   context: Context,
-  options: OpenOptions,
+  options: OpenOptions & { readonly files?: readonly string[] | null },
   work: (fleet: Fleet, folder: MigrationFolder) => Promise<T>,
 ): Promise<T> {
   let folder: MigrationFolder | null = null;
+  const known = (inventory: Inventory) => {
+    return limitTo(options.files ?? null, tenantFolder(context, inventory));
+  };
   const beside = (inventory: Inventory) => {
-    folder = tenantFolder(context, inventory);
+    folder = known(inventory);
   };
   return withFleet(context, { ...options, beside }, (fleet) => {
-    return work(fleet, folder ?? tenantFolder(context, fleet.inventory));
+    return work(fleet, folder ?? known(fleet.inventory));
   });
+}
+
+function limitTo(files: readonly string[] | null, folder: MigrationFolder): MigrationFolder {
+  return files === null ? folder : limitFolder(folder, new Set(files));
 }
 
 function tenantFolder(context: Context, inventory: Inventory): MigrationFolder {
@@ -59,8 +67,15 @@ export async function surveyTenants(
   return { folder, tenants, outcomes, isShared: false };
 }
 
-/** What the tenants' databases share and has a migrations folder of its own, each surveyed like a tenant. */
-export async function surveyShared(context: Context, fleet: Fleet): Promise<readonly Surveyed[]> {
+/**
+ * What the tenants' databases share and has a migrations folder of its own, each surveyed like a tenant. `files`: only
+ * those that have these names.
+ */
+export async function surveyShared(
+  context: Context,
+  fleet: Fleet,
+  files: readonly string[] | null = null,
+): Promise<readonly Surveyed[]> {
   const places = new Set(fleet.tenants.map(placeKey));
   const byFolder = new Map<string, Tenant[]>();
   for (const shared of fleet.inventory.shared) {
@@ -70,7 +85,8 @@ export async function surveyShared(context: Context, fleet: Fleet): Promise<read
   }
   return Promise.all(
     [...byFolder].map(async ([folder, tenants]) => {
-      const surveyed = await surveyTenants(context, fleet, readFolder(folder, context.cwd), tenants);
+      const known = limitTo(files, readFolder(folder, context.cwd));
+      const surveyed = await surveyTenants(context, fleet, known, tenants);
       return { ...surveyed, isShared: true };
     }),
   );

@@ -1,17 +1,23 @@
 import type { Context } from '../context.ts';
-import { RefusedError } from '../errors.ts';
+import { type Failure, RefusedError, StoppedError, UsageError } from '../errors.ts';
 import { cutWaves } from '../fleet/cut-waves.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import type { Tenant } from '../fleet/tenant.ts';
 import type { ChangeResult } from '../migrations/change-tenant.ts';
 import type { MigrationFolder } from '../migrations/folder.ts';
 import type { SourceReport } from '../output/result.ts';
+import { toFailure } from '../postgres/failure.ts';
 import { listNames, plural } from '../words.ts';
 import { prepareEngine, runJob } from './migration-job.ts';
 import type { MigrationOptions } from './migration-options.ts';
 import type { Fleet } from './open-fleet.ts';
+import { runPreflight } from './preflight.ts';
 import type { JoinRun } from './record-run.ts';
 import { heldBackBy, holdBack, planTenants } from './up-jobs.ts';
+
+export interface SweepOptions extends MigrationOptions {
+  readonly preflightSql: readonly string[];
+}
 
 export interface Sweep {
   /** Born during the run, in the order in which they are reported, after all others. */
@@ -32,9 +38,9 @@ export async function sweepBorn(
   fleet: Fleet,
   folder: MigrationFolder,
   sharedOutcomes: readonly Outcome[],
-  options: MigrationOptions,
+  options: SweepOptions,
 ): Promise<Sweep> {
-  const { tenants, rejected, selected, sources: unread } = await fleet.findBorn();
+  const { tenants, rejected, selected, sources: unread } = await findBorn(fleet);
   const sources = tellUnread(context, fleet, unread);
   if (selected.length === 0) return { selected, outcomes: [], sources };
   const names = listNames(selected.map(({ id }) => id));
@@ -49,12 +55,23 @@ export async function sweepBorn(
   return { selected, outcomes: [...settled, ...outcomes], sources };
 }
 
+/** What stands in the way of the whole look is said of each server, and is no end of a run that has changed tenants. */
+async function findBorn(fleet: Fleet): ReturnType<Fleet['findBorn']> {
+  try {
+    return await fleet.findBorn();
+  } catch (error) {
+    const servers = [...new Set(fleet.selected.map(({ server }) => server))];
+    const sources = servers.map((server) => ({ server, database: null, error: failureOf(error) }));
+    return { tenants: [], rejected: [], selected: [], sources };
+  }
+}
+
 async function migrateBorn(
   context: Context,
   fleet: Fleet,
   folder: MigrationFolder,
   tenants: readonly Tenant[],
-  options: MigrationOptions,
+  options: SweepOptions,
 ): Promise<readonly Outcome<ChangeResult>[]> {
   const settle = (settled: readonly Outcome<ChangeResult>[]) => {
     for (const outcome of settled) context.emit({ type: 'settled', outcome });
@@ -63,22 +80,34 @@ async function migrateBorn(
   try {
     const job = await planTenants(context, fleet, folder, tenants, options);
     const engine = await prepareEngine(job, options.fake);
+    if (!options.fake) await runPreflight(context, fleet, [job], options.preflightSql);
     const settled = settle(job.settled);
     if (job.work.size === 0) return settled;
     const waves = cutWaves([...job.work.keys()], 0, []);
     return [...settled, ...(await runJob(context, fleet, job, engine, options, { waves }))];
   } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
+    if (error instanceof StoppedError) return settle(tenants.map((tenant) => notStarted(tenant)));
+    if (!(error instanceof RefusedError || error instanceof UsageError)) throw error;
     return settle(tenants.map((tenant) => refused(tenant, error)));
   }
 }
 
-function refused(tenant: Tenant, { message, details, hint }: RefusedError): Outcome<never> {
-  const more = {
+function notStarted(tenant: Tenant): Outcome<never> {
+  return { tenant, status: 'skipped', reason: 'not-started', durationMs: 0 };
+}
+
+function refused(tenant: Tenant, error: RefusedError | UsageError): Outcome<never> {
+  return { tenant, status: 'failed', step: 'plan', error: { code: 'refused', ...failureOf(error) }, durationMs: 0 };
+}
+
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof RefusedError || error instanceof UsageError)) return toFailure(error);
+  const { message, details, hint } = error;
+  return {
+    message,
     ...(details.length === 0 ? {} : { detail: details.join('; ') }),
     ...(hint === undefined ? {} : { hint }),
   };
-  return { tenant, status: 'failed', step: 'plan', error: { message, code: 'refused', ...more }, durationMs: 0 };
 }
 
 /** Those that could be read when the run began. */

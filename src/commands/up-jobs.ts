@@ -30,7 +30,7 @@ export async function planUpJobs(
 ): Promise<UpJobs> {
   const tenants = await planTenants(context, fleet, folder, fleet.tenants, options);
   // Faking is for tenants: what they share has a folder and a history of its own, and is left as it stands.
-  const surveyedShared = options.fake ? [] : await surveyShared(context, fleet);
+  const surveyedShared = options.fake ? [] : await surveyShared(context, fleet, options.sharedFiles);
   const everything = { to: null, count: null };
   const shared = surveyedShared.map((each) =>
     planJob(each, 'up', (standing) => decideUp(standing, each.folder, everything, options.checkOrder)),
@@ -60,6 +60,8 @@ export async function prepareEngines({ tenants, shared }: UpJobs, fake: boolean)
 export interface UpOutcomes {
   readonly outcomes: readonly Outcome<ChangeResult>[];
   readonly sharedOutcomes: readonly Outcome<ChangeResult>[];
+  /** Tenants that were to run were not begun: by a Ctrl-C, a policy, a health check. Not: who was held back before. */
+  readonly wasStopped: boolean;
 }
 
 /** What all tenants of a database use comes first; where it fails, they are not started. */
@@ -94,7 +96,8 @@ export async function runUpJobs(
   const done = hasWork
     ? await runJob(context, fleet, { ...tenants, work: free }, engine, options, paceOf([...free.keys()]))
     : [];
-  return { outcomes: [...settled, ...done], sharedOutcomes };
+  const wasStopped = context.interrupts.stop.aborted || done.some(({ status }) => status === 'skipped');
+  return { outcomes: [...settled, ...done], sharedOutcomes, wasStopped };
 }
 
 /** Tenants in a database whose shared schema failed: also those that had nothing to do, or the run would look well. */

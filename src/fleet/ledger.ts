@@ -16,8 +16,10 @@ export interface Manifest {
   readonly version: string;
   /** The machine's name. */
   readonly host?: string;
-  /** Flags as they were typed, selection and all, by their names in camelCase; never a secret. */
+  /** Flags as they were typed, selection and all, by their names in camelCase. */
   readonly flags?: Readonly<Record<string, unknown>>;
+  /** Names of those that a variable gave: where secrets are, so their values are read anew and never written. */
+  readonly flagsFromEnvironment?: readonly string[];
   /** What the command made of flags and inventory as far as it matters to the run; never a secret. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly tenants: readonly string[];

@@ -66,12 +66,16 @@ export function differs(at: string, differences: readonly Difference[]): TenantE
   });
 }
 
-/** Writes down that a tenant has these migrations, which nobody ran: in one transaction, under the tenant's locks. */
+/**
+ * Writes down that a tenant has these migrations, which nobody ran: in one transaction, under the tenant's locks. Can
+ * be repeated after a COMMIT that was sent and not answered, which `onCommit` tells of: what this run wrote is done.
+ */
 export async function recordBaseline(
   session: Session,
   tenant: Tenant,
   migrations: readonly Migration[],
   options: TakeOptions,
+  onCommit: () => void = () => {},
 ): Promise<void> {
   await takeTenant(session, tenant, options);
   options.onStep('recording the history');
@@ -85,7 +89,13 @@ export async function recordBaseline(
   await session.query(sql`LOCK TABLE ${identifier(schema, historyTable)} IN SHARE ROW EXCLUSIVE MODE`);
   const now = await findHistories(session, [schema]);
   const applied = (await readHistories(session, [tenant], now)).get(tenant) ?? [];
+  const own = fakedRun(options.run);
+  if (judgeHistory(applied, migrations) === 'same' && applied.every(({ run }) => run === own)) {
+    await session.raw('ROLLBACK');
+    return;
+  }
   if (applied.length > 0) throw hasHistory({ applied });
-  await session.query(recordApplied(tenant, migrations, fakedRun(options.run)));
+  await session.query(recordApplied(tenant, migrations, own));
+  onCommit();
   await session.raw('COMMIT');
 }

@@ -1,10 +1,8 @@
 import { TenantError } from '../errors.ts';
 import type { Tenant } from '../fleet/tenant.ts';
-import { toFailure } from '../postgres/failure.ts';
 import type { Session } from '../postgres/session.ts';
 import type { Sql } from '../postgres/sql.ts';
 import type { Migration } from './folder.ts';
-import { adviceOnInvalid, findInvalidIndexes } from './invalid-indexes.ts';
 import { untilAborted } from './javascript.ts';
 import { concurrentIndexes } from './lanes.ts';
 import { locateError, type SentScript } from './locate.ts';
@@ -12,6 +10,7 @@ import { isConnectionLoss, mayPass, RepeatableError } from './repeatable.ts';
 import { type LoneSteps, runAlone } from './run-alone.ts';
 import type { SqlSection } from './sql-file.ts';
 import { type ChangeSettings, type Engine, prefixStatements, TenantWork } from './tenant-work.ts';
+import { sayWhatStays } from './what-stays.ts';
 
 interface Sent {
   readonly migration: Migration;
@@ -49,6 +48,8 @@ export class Change {
   readonly #committed: string[] = [];
   /** The migrations whose COMMIT was sent and not answered; null: there is none. */
   #committing: readonly string[] | null = null;
+  /** What runs, or was the last to run. */
+  #current: Migration | null = null;
   /** Something ran outside of a transaction. */
   #ranAlone = false;
   /** Then nothing is ever committed. */
@@ -112,7 +113,8 @@ export class Change {
     try {
       return await work();
     } catch (error) {
-      const told = await this.#sayWhatStays(error);
+      const committedUnasked = this.#committedUnasked;
+      const told = await sayWhatStays(this.#work, error, { committed: this.#committed, committedUnasked });
       const mayRepeat = this.#leavesNothing;
       // A migration in JavaScript may lose a connection, or miss a file, of its own.
       const isOurs = this.#session.isBroken || !isConnectionLoss(error);
@@ -124,11 +126,19 @@ export class Change {
 
   /** All that was done is rolled back with the one transaction that it was. */
   get #leavesNothing(): boolean {
-    return !this.#ranAlone && this.#committed.length === 0;
+    return !this.#ranAlone && this.#committed.length === 0 && !this.#work.wasCommittedUnasked;
+  }
+
+  /** What a COMMIT among the statements has made stay, as a whole or in part. */
+  get #committedUnasked(): readonly string[] {
+    if (!this.#work.wasCommittedUnasked || this.#committing !== null) return [];
+    const migrations = new Set([...this.#unrecorded, ...(this.#current === null ? [] : [this.#current])]);
+    return [...migrations].map(({ name }) => name);
   }
 
   async #runOne(migration: Migration): Promise<void> {
     this.#signal.throwIfAborted();
+    this.#current = migration;
     if (this.#engine.fake) {
       this.#unrecorded.push(migration);
     } else if (migration.kind === 'js') {
@@ -136,13 +146,7 @@ export class Change {
       await this.#runJavaScript(migration);
     } else if (migration.sql.usesTransaction) {
       await this.#work.begin();
-      if (this.#isUnparsed(migration)) this.#stopBefore([this.#section(migration).text]);
-      const { statements } = this.#send(migration);
-      if (statements === null) {
-        // Nobody has seen whether there is a COMMIT in it.
-        await this.#settleSent();
-        this.#work.checkTransaction(migration);
-      }
+      await (this.#isUnparsed(migration) ? this.#runUnparsed(migration) : this.#send(migration));
       this.#unrecorded.push(migration);
     } else {
       await this.#runSingly(migration);
@@ -159,7 +163,19 @@ export class Change {
     return this.#engine.inspector.inspect(migration, this.#engine.direction).statements === null;
   }
 
-  #send(migration: Migration): Pick<SentScript, 'statements'> {
+  /** Nobody has seen whether there is a COMMIT in it. */
+  async #runUnparsed(migration: Migration): Promise<void> {
+    const { text } = this.#section(migration);
+    // What a run finds out afterwards, a rehearsal must not let happen.
+    if (this.#isRehearsal && this.#engine.inspector.mayEndTransaction(text)) throw new NotRehearsable();
+    await this.#settleSent();
+    await this.#work.keepingTransaction(migration, () => {
+      this.#send(migration);
+      return this.#settleSent();
+    });
+  }
+
+  #send(migration: Migration): void {
     const section = this.#section(migration);
     const { statements } = this.#engine.inspector.inspect(migration, this.#engine.direction);
     const prefix = this.#work.prefix();
@@ -169,7 +185,6 @@ export class Change {
       return sent.error === null ? null : locateError(sent.error, migration, script, sent.completed);
     });
     this.#sent.push({ migration, error });
-    return script;
   }
 
   async #settleSent(): Promise<void> {
@@ -189,7 +204,6 @@ export class Change {
       const built = build(migration, direction, this.#session);
       const { steps, usesTransaction } = await untilAborted(built, this.#signal);
       this.#work.checkTransaction(migration);
-      this.#stopBefore(steps);
       if (!usesTransaction) {
         await this.#commit();
         return await this.#runAlone({
@@ -237,15 +251,9 @@ export class Change {
     this.#committed.push(steps.migration.name);
   }
 
-  /** What a run finds out afterwards, a rehearsal must not let happen: a COMMIT among the statements. */
-  #stopBefore(texts: readonly string[]): void {
-    const { inspector } = this.#engine;
-    if (this.#isRehearsal && texts.some((text) => inspector.mayEndTransaction(text))) throw new NotRehearsable();
-  }
-
   async #commit(): Promise<void> {
     if (this.#isRehearsal) throw new NotRehearsable();
-    const migrations = this.#unrecorded.splice(0);
+    const migrations = [...this.#unrecorded];
     const recorded = migrations.length === 0 || !this.#work.inTransaction ? null : this.#work.record(migrations);
     recorded?.catch(() => {
       // It fails with 25P02 when a migration sent before it failed; that error is the one to tell.
@@ -253,6 +261,7 @@ export class Change {
     await this.#settleSent();
     await recorded;
     if (!this.#work.inTransaction) return;
+    if (this.#current !== null) this.#work.checkTransaction(this.#current);
     this.#signal.throwIfAborted();
     this.#onStep('COMMIT');
     this.#committing = migrations.map(({ name }) => name);
@@ -260,29 +269,8 @@ export class Change {
     this.#committing = null;
     if (command !== 'COMMIT') throw new TenantError({ message: 'the server rolled the transaction back at COMMIT' });
     this.#work.inTransaction = false;
+    this.#unrecorded.length = 0;
     this.#committed.push(...migrations.map(({ name }) => name));
-  }
-
-  /** Only migrations without a transaction leave something behind; then the operator must know what. */
-  async #sayWhatStays(error: unknown): Promise<unknown> {
-    if (this.#work.inTransaction && this.#committed.length === 0) return error;
-    // The error comes first: a session that cannot answer any more must not hide it.
-    const invalid = await findInvalidIndexes(this.#session, this.#work.tenant).catch(() => []);
-    const { detail, hint, ...failure } = toFailure(error);
-    const details = [
-      ...(detail === undefined ? [] : [detail]),
-      ...(this.#committed.length === 0 ? [] : [`already committed on this tenant: ${this.#committed.join(', ')}`]),
-      ...(invalid.length === 0 ? [] : [`invalid indexes: ${invalid.join(', ')}`]),
-    ];
-    const advice = invalid.length === 0 ? hint : adviceOnInvalid(this.#work.tenant, invalid);
-    return new TenantError(
-      {
-        ...failure,
-        ...(details.length === 0 ? {} : { detail: details.join('; ') }),
-        ...(advice === undefined ? {} : { hint: advice }),
-      },
-      { cause: error },
-    );
   }
 }
 

@@ -7,6 +7,8 @@ import { type LockSession, nodePgMigrateKey } from '../postgres/stale-sessions.t
 export interface RunOfSession {
   readonly run: string;
   readonly state: RunState;
+  /** Its record tells its end. Without it a run is only taken for over: nobody has seen a sign of life for a while. */
+  readonly hasEnded: boolean;
 }
 
 /** One session that holds locks of selected tenants, or of their whole database. */
@@ -65,8 +67,9 @@ export function runTailOf({ application }: Pick<LockSession, 'application'>): st
 }
 
 /**
- * A session is taken for abandoned when it is tenantctl's and idle, and its run is over; a run that is not recorded here
- * may go on elsewhere, and then it must have been idle for long.
+ * A session is taken for abandoned when it is tenantctl's and idle, and its run has recorded its end. A run that is not
+ * recorded here may go on elsewhere; one that seems to be killed may have another clock, or a record out of a cache, and
+ * its sessions are idle between two statements. Then it must have been idle for long.
  */
 export function judgeSession(held: Pick<HeldLock, 'session' | 'run'>, idleAfterMs: number): Verdict {
   const { session, run } = held;
@@ -80,7 +83,7 @@ export function judgeSession(held: Pick<HeldLock, 'session' | 'run'>, idleAfterM
   }
   if (!session.state.startsWith('idle')) return working('a statement runs');
   if (run?.state === 'running') return working('its run goes on');
-  if (run !== null) return { verdict: 'abandoned', because: 'its run is over' };
+  if (run?.hasEnded) return { verdict: 'abandoned', because: 'its run is over' };
   const seconds = Math.floor((session.stateMs ?? 0) / 1000);
   if ((session.stateMs ?? 0) < idleAfterMs) return working(`it has been idle for ${seconds} s only`);
   return { verdict: 'abandoned', because: `it has been idle for ${seconds} s` };

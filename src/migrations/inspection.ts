@@ -1,5 +1,6 @@
 import type { Migration } from './folder.ts';
 import { isConcurrentReindex } from './judge-statement.ts';
+import { setsTimeouts, worksOnIndexConcurrently } from './lone-statements.ts';
 import type { SqlSection } from './sql-file.ts';
 import { lineAndColumn } from './sql-file.ts';
 import { type ConcurrentIndex, factsOf, type StatementFacts } from './statement-facts.ts';
@@ -53,8 +54,27 @@ export class Inspector {
     return statements.flatMap((statement) => factsOf(statement)?.index ?? []);
   }
 
-  /** May a text end the transaction that it runs in? One that the parser does not understand is searched for words. */
+  /**
+   * Is a text one statement that builds, drops or rebuilds indexes CONCURRENTLY? No is the answer for what the parser
+   * does not understand: who else would wait behind it, nobody knows.
+   */
+  worksOnIndexConcurrently(text: string): boolean {
+    if (!/concurrently/i.test(text)) return false;
+    const statements = this.#parse({ text, offset: 0 });
+    return statements?.length === 1 && statements.every(worksOnIndexConcurrently);
+  }
+
+  /** Does a text set lock_timeout or statement_timeout for what comes after it? */
+  setsTimeouts(text: string): boolean {
+    return /_timeout|\breset\b/i.test(text) && (this.#parse({ text, offset: 0 })?.some(setsTimeouts) ?? false);
+  }
+
+  /**
+   * May a text end the transaction that it runs in, or begin one? One that the parser does not understand is searched
+   * for words. Asked of each query of a migration in JavaScript: what holds none of the words is not parsed.
+   */
   mayEndTransaction(text: string): boolean {
+    if (!controlWords.test(text)) return false;
     const statements = this.#parse({ text, offset: 0 });
     return statements === null ? endingWords.test(text) : statements.some(endsTransaction);
   }
@@ -142,6 +162,8 @@ function judge(statement: Statement, usesTransaction: boolean): Verdict | null {
   return null;
 }
 
+/** One of them is in every statement that begins or ends a transaction. */
+const controlWords = /\b(?:begin|start|commit|end|rollback|abort|prepare)\b/i;
 const endingWords = /\b(?:commit|end|rollback|abort|prepare\s+transaction)\b/i;
 
 function endsTransaction({ type, node }: Statement): boolean {

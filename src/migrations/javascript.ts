@@ -1,6 +1,8 @@
-import { RefusedError } from '../errors.ts';
+import { RefusedError, TenantError } from '../errors.ts';
 import type { Session } from '../postgres/session.ts';
 import type { Migration, MigrationFolder } from './folder.ts';
+import { Inspector } from './inspection.ts';
+import { loadParser } from './statements.ts';
 
 type Direction = 'up' | 'down';
 
@@ -23,10 +25,12 @@ export type BuildMigration = (migration: Migration, direction: Direction, sessio
 /**
  * Loads the folder's JavaScript and TypeScript migrations once a run, as node-pg-migrate does (jiti, shorthands that
  * add up from file to file), and builds their SQL with node-pg-migrate's own MigrationBuilder. The modules are shared
- * by all tenants.
+ * by all tenants. What would begin or end a transaction is refused before it is sent: the work before it would stay,
+ * and run once more with the next attempt.
  */
 export async function loadJavaScript(folder: MigrationFolder): Promise<BuildMigration> {
   const { MigrationBuilder, jiti } = await import('node-pg-migrate');
+  const inspector = new Inspector(await loadParser());
   const modules = new Map<Migration, { readonly actions: Actions; readonly shorthands: Record<string, unknown> }>();
   let shorthands: Record<string, unknown> = {};
   for (const migration of folder.migrations) {
@@ -38,11 +42,15 @@ export async function loadJavaScript(folder: MigrationFolder): Promise<BuildMigr
   return async (migration, direction, session) => {
     const loaded = modules.get(migration);
     if (loaded === undefined) throw new Error(`${migration.displayPath} was not loaded`);
-    const pgm = new MigrationBuilder(databaseFor(session) as never, loaded.shorthands as never, false, silentLogger);
+    const refuse = (text: unknown) => refuseTransactionControl(text, migration, inspector);
+    const database = databaseFor(session, refuse);
+    const pgm = new MigrationBuilder(database as never, loaded.shorthands as never, false, silentLogger);
     const action = chooseAction(loaded.actions, direction, migration);
     if (direction === 'down' && !isAction(loaded.actions.down)) pgm.enableReverseMode();
     await perform(action, pgm);
-    return { steps: pgm.getSqlSteps(), usesTransaction: pgm.isUsingTransaction() };
+    const [steps, usesTransaction] = [pgm.getSqlSteps(), pgm.isUsingTransaction()];
+    if (usesTransaction) steps.forEach(refuse);
+    return { steps, usesTransaction };
   };
 }
 
@@ -93,10 +101,23 @@ async function perform(action: Action, pgm: unknown): Promise<void> {
 }
 
 /** `pgm.db` of a migration: its queries run in the tenant's own session and transaction. */
-function databaseFor(session: Session) {
-  const query = (statement: never, values?: unknown[]) => session.raw(statement, values);
-  const select = async (statement: never, values?: unknown[]) => (await session.raw(statement, values)).rows;
+function databaseFor(session: Session, refuse: (text: unknown) => void) {
+  const query = async (statement: string | { readonly text?: unknown }, values?: unknown[]) => {
+    refuse(typeof statement === 'string' ? statement : statement?.text);
+    return session.raw(statement as string, values);
+  };
+  const select = async (statement: string, values?: unknown[]) => (await query(statement, values)).rows;
   return { query, select };
+}
+
+function refuseTransactionControl(text: unknown, migration: Migration, inspector: Inspector): void {
+  if (typeof text !== 'string' || !inspector.mayEndTransaction(text)) return;
+  throw new TenantError({
+    message: 'transaction control inside a migration would end the tenant’s own transaction half-way',
+    code: 'transaction-ended',
+    file: migration.displayPath,
+    hint: 'remove BEGIN, COMMIT and ROLLBACK from it: each tenant is one transaction anyway, and pgm.noTransaction() sends each statement alone',
+  });
 }
 
 const nothing = () => {};

@@ -130,7 +130,17 @@ function judgeReindex(node: ParseNode): readonly HazardMark[] {
 }
 
 export function isConcurrentReindex({ params }: ParseNode): boolean {
-  return asNodes(params).some((each) => unwrap(each, 'DefElem').defname === 'concurrently');
+  return asNodes(params).some((each) => {
+    const { defname, arg } = unwrap(each, 'DefElem');
+    return defname === 'concurrently' && isOn(arg);
+  });
+}
+
+/** An option of a statement: true when nothing is said of it. */
+function isOn(value: unknown): boolean {
+  if (value === undefined) return true;
+  const word = asText(unwrap(value, 'String').sval);
+  return word === null ? unwrap(value, 'Integer').ival === 1 : /^(?:true|on)$/i.test(word);
 }
 
 function judgeCreate(node: ParseNode): readonly HazardMark[] {

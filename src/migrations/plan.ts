@@ -35,6 +35,22 @@ export function compareToFolder(applied: readonly AppliedMigration[], folder: Mi
   };
 }
 
+/** The folder as it was known once: files that were added since are left alone. */
+export function limitFolder(folder: MigrationFolder, names: ReadonlySet<string>): MigrationFolder {
+  const migrations = folder.migrations.filter(({ name }) => names.has(name));
+  return { ...folder, migrations, byName: new Map(migrations.map((migration) => [migration.name, migration])) };
+}
+
+/**
+ * A standing with nothing pending beyond what was planned: whoever counts then counts what is left of the plan, and
+ * does not begin to count anew.
+ */
+export function upToPlanned(standing: Standing, planned: readonly Migration[]): Standing {
+  const meant = new Set(planned);
+  const last = standing.pending.findLastIndex((migration) => meant.has(migration));
+  return { ...standing, pending: standing.pending.slice(0, last + 1) };
+}
+
 /** How far to go: everything, up to and with one migration, or the next few. */
 export interface Target {
   readonly to: Migration | null;

@@ -1,5 +1,5 @@
 import type { Migration } from './folder.ts';
-import { dropLeftovers, refuseInvalidIndexes } from './invalid-indexes.ts';
+import { dropLeftovers, refuseInvalid } from './invalid-indexes.ts';
 import type { ConcurrentIndex } from './statement-facts.ts';
 import type { TenantWork } from './tenant-work.ts';
 
@@ -21,18 +21,19 @@ export async function runAlone<T extends { readonly text: string }>(
   { migration, steps, indexes, run }: LoneSteps<T>,
   onPartial: (completed: string) => void,
 ): Promise<void> {
+  const { inspector } = work.engine;
+  const setsOwn = steps.some(({ text }) => inspector.setsTimeouts(text));
   let completed = 0;
   try {
-    await dropInvalid(work, migration, indexes);
+    await clearTheWay(work, migration, indexes);
     for (const step of steps) {
       work.settings.signal.throwIfAborted();
-      const isOurs = isConcurrent(step) && !setsTimeouts(migration);
-      await (isOurs ? work.withIndexTimeouts(() => run(step)) : run(step));
+      const mayWait = !setsOwn && inspector.worksOnIndexConcurrently(step.text);
+      await (mayWait ? work.withIndexTimeouts(() => run(step)) : run(step));
       work.checkTransaction(migration);
       completed += 1;
     }
-    const buildsIndexes = work.engine.direction === 'up' && steps.some(isConcurrent);
-    if (buildsIndexes) await refuseInvalidIndexes(work.session, work.tenant, migration);
+    if (indexes.length > 0) await refuseInvalid(work.session, indexes, migration);
     await work.record([migration]);
   } catch (error) {
     if (completed > 0) onPartial(`${completed} of ${steps.length} statements of ${migration.name}`);
@@ -41,19 +42,10 @@ export async function runAlone<T extends { readonly text: string }>(
 }
 
 /** An index that a failed attempt left invalid would fail this one, or with IF NOT EXISTS pass for a good one. */
-async function dropInvalid(work: TenantWork, migration: Migration, indexes: readonly ConcurrentIndex[]): Promise<void> {
+async function clearTheWay(work: TenantWork, migration: Migration, indexes: readonly ConcurrentIndex[]): Promise<void> {
   if (indexes.length === 0) return;
   const { onStep } = work.settings;
   const onDrop = (name: string) => onStep(`dropping the invalid index ${name}`);
-  await work.withIndexTimeouts(() => dropLeftovers(work.session, work.tenant, indexes, onDrop));
+  await work.withIndexTimeouts(() => dropLeftovers(work.session, indexes, migration, onDrop));
   onStep(migration.name);
-}
-
-function isConcurrent({ text }: { readonly text: string }): boolean {
-  return /\bconcurrently\b/i.test(text);
-}
-
-/** A file that sets its own timeouts knows better. */
-function setsTimeouts({ text }: Migration): boolean {
-  return /\b(?:lock|statement)_timeout\b/i.test(text);
 }

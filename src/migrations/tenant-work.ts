@@ -2,6 +2,7 @@ import { TenantError } from '../errors.ts';
 import type { Tenant } from '../fleet/tenant.ts';
 import { quoteIdentifier, quoteSearchPath } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
+import { sql } from '../postgres/sql.ts';
 import type { Migration } from './folder.ts';
 import { fakedRun, recordApplied, removeApplied } from './history.ts';
 import type { Inspector } from './inspection.ts';
@@ -39,12 +40,14 @@ export class TenantWork {
   readonly settings: ChangeSettings;
   /** Does a transaction of ours stand open? The caller of a change has opened the first one. */
   inTransaction = true;
+  #commitsBefore: number;
 
   constructor(session: Session, tenant: Tenant, engine: Engine, settings: ChangeSettings) {
     this.session = session;
     this.tenant = tenant;
     this.engine = engine;
     this.settings = settings;
+    this.#commitsBefore = session.commits;
   }
 
   /** Each file, and the history, finds the tenant's own settings, whatever the file before did to them. */
@@ -59,12 +62,32 @@ export class TenantWork {
     if (this.inTransaction) return;
     await this.session.raw('BEGIN');
     this.inTransaction = true;
+    this.#commitsBefore = this.session.commits;
+  }
+
+  /** A migration has committed what ran in our transaction so far; the history does not tell. */
+  get wasCommittedUnasked(): boolean {
+    return this.inTransaction && this.session.commits > this.#commitsBefore;
   }
 
   /** A migration that ends our transaction undoes those before it; one that leaves its own open is undone itself. */
   checkTransaction(migration: Migration): void {
-    if (this.session.isIdle !== this.inTransaction) return;
+    if (this.session.isIdle !== this.inTransaction && !this.wasCommittedUnasked) return;
     throw new TenantError(this.inTransaction ? endedTransaction(migration) : openTransaction(migration));
+  }
+
+  /** Runs what nobody could look into, and makes sure that the transaction after it is the one before. */
+  async keepingTransaction(migration: Migration, work: () => Promise<void>): Promise<void> {
+    const before = await this.#readTransactionId();
+    await work();
+    this.checkTransaction(migration);
+    // ROLLBACK AND CHAIN, or a BEGIN after it: those before it are undone, and would be recorded all the same.
+    if ((await this.#readTransactionId()) !== before) throw new TenantError(endedTransaction(migration));
+  }
+
+  async #readTransactionId(): Promise<string | undefined> {
+    const [row] = await this.session.query<{ id: string }>(sql`SELECT pg_catalog.txid_current()::text AS id`);
+    return row?.id;
   }
 
   /** Writes to the history that these ran, or, on the way down, that they are taken back. */

@@ -19,6 +19,11 @@ export function makeRetryCommand(words: readonly string[]): RetryCommand {
   };
 }
 
+/** For what flags cannot say again: the run is carried on, on all that it left. `words`: the command up to the run. */
+export function makeResumeCommand(words: readonly string[]): RetryCommand {
+  return (_ids, run) => (run === null ? null : ['tenantctl', ...words, run].map(shellQuote).join(' '));
+}
+
 /** An id that --tenant would read as a flag, a glob or standard input cannot be named there. */
 function isPlainId(id: string): boolean {
   return !id.startsWith('-') && !/[*?[\]{}!]/u.test(id) && safeText(id) === id;

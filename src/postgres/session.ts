@@ -35,6 +35,7 @@ export interface ConnectOptions {
 interface Connection {
   readonly stream: { destroy(error?: Error): void };
   once(event: 'end', listener: () => void): void;
+  on(event: 'commandComplete', listener: (message: { readonly text: string }) => void): void;
 }
 
 /** One connection to one database. Statements sent together travel in one round trip (pg's pipeline mode). */
@@ -43,6 +44,7 @@ export class Session {
   readonly #config: pg.ClientConfig;
   #isBroken = false;
   #isLost = false;
+  #commits = 0;
   /** Tenants this session has served: a backend that has touched many tables is renewed. */
   tenantsServed = 0;
   /** What the session was last made ready for, by who made it so; null: it must be made ready again. */
@@ -73,6 +75,9 @@ export class Session {
     const connection = session.#connection;
     connection.once('end', () => {
       session.#isLost = true;
+    });
+    connection.on('commandComplete', ({ text }) => {
+      if (text === 'COMMIT' || text === 'PREPARE TRANSACTION') session.#commits += 1;
     });
     const cut = () => connection.stream.destroy();
     options.cut?.addEventListener('abort', cut);
@@ -106,6 +111,11 @@ export class Session {
   /** True when no transaction is open. */
   get isIdle(): boolean {
     return (this.#client as unknown as { getTransactionStatus(): string | null }).getTransactionStatus() === 'I';
+  }
+
+  /** Transactions that statements have made stay here so far, whoever wrote them. */
+  get commits(): number {
+    return this.#commits;
   }
 
   async query<Row>(statement: Sql): Promise<Row[]> {

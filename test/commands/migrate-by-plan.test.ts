@@ -10,6 +10,8 @@ async function planned(schemas = 3): Promise<TestFleet> {
   return fleet;
 }
 
+const nameOf = (file: string) => file.replace('.sql', '');
+
 describe('migrate --plan', () => {
   it('runs what was planned, and nothing that came since: neither files nor tenants', async () => {
     const fleet = await planned();
@@ -38,6 +40,59 @@ describe('migrate --plan', () => {
       '1 tenant planned from no history, now at 0001_one: t02',
     ]);
     expect(await fleet.tables()).toEqual(['tenant_t02.one']);
+  });
+
+  it('refuses when a tenant has got what the plan cannot stand on, and changes nobody', async () => {
+    const fleet = await planned(2);
+    await fleet.run('migrate -t t02 --to 0001');
+    expect((await fleet.run('migrate plan --all --out plan.json')).exitCode).toBe(0);
+    await fleet.db.query("insert into tenant_t02.pgmigrations (name, run_on) values ('0001_hotfix', now())");
+    const report = await fleet.json('migrate --plan plan.json');
+    expect([report.exitCode, report.error?.details]).toEqual([
+      5,
+      [expect.stringMatching(/^1 tenant that cannot be planned any more \(0001_hotfix was applied .*\): t02$/)],
+    ]);
+    expect(await fleet.history('tenant_t01')).toBeNull();
+  });
+
+  it('run again, does what it has not done yet', async () => {
+    const fleet = await planned(3);
+    await fleet.db.query('create table tenant_t02.two ()');
+    expect((await fleet.json('migrate --plan plan.json')).summary).toBe('t01 done, t02 failed, t03 done');
+    await fleet.db.query('drop table tenant_t02.two');
+    const again = await fleet.json('migrate --plan plan.json');
+    expect(again.outcomes.map(({ value }) => value?.applied)).toEqual([[], Object.keys(threeTables).map(nameOf), []]);
+    expect((await fleet.json('migrate --plan plan.json')).exitCode).toBe(0);
+  });
+
+  it('that failed on some is carried on with the printed command, and runs nothing that was not reviewed', async () => {
+    const fleet = await planned(2);
+    await fleet.db.query('create table tenant_t02.two ()');
+    const { stdout } = await fleet.run('migrate --plan plan.json');
+    const retry = /retry: tenantctl (runs resume \S+)/.exec(stdout)?.[1];
+    await fleet.db.query('drop table tenant_t02.two');
+    await fleet.write('0002_between.sql', tableMigration('between'));
+    await fleet.write('0004_four.sql', tableMigration('four'));
+    const report = await fleet.json(retry!);
+    expect(report.of('t02').value?.applied).toEqual(Object.keys(threeTables).map(nameOf));
+  });
+
+  it.each([
+    ['--count 1', 1],
+    ['--no-check-order', 3],
+  ])('made with %s is carried on as it was made', async (flags, height) => {
+    const fleet = await createFleet({ schemas: 2, migrations: threeTables });
+    if (flags === '--no-check-order') {
+      await fleet.write('0001_one.sql', null);
+      await fleet.run('migrate --all --to 0002');
+      await fleet.write('0001_one.sql', threeTables['0001_one.sql']!);
+    }
+    expect((await fleet.run(`migrate plan --all --out plan.json ${flags}`)).exitCode).toBe(0);
+    await fleet.db.query('create table tenant_t02.one ()');
+    const { run } = await fleet.json('migrate --plan plan.json');
+    await fleet.db.query('drop table tenant_t02.one');
+    expect((await fleet.json(`runs resume ${run}`)).summary).toBe('t02 done');
+    expect(await fleet.history('tenant_t02')).toHaveLength(height);
   });
 
   it('refuses the plan of another environment', async () => {

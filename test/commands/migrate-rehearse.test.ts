@@ -111,7 +111,6 @@ describe('goes up to what cannot be rolled back, and says so:', () => {
       `exports.up = async (pgm) => { pgm.noTransaction();
       await pgm.db.query("INSERT INTO one VALUES (99)"); pgm.sql("CREATE TABLE alone ()"); };`,
     ],
-    ['JavaScript that commits', '0004_x.js', 'exports.up = (pgm) => { pgm.sql("CREATE TABLE alone (); COMMIT"); };'],
     // The parser does not know what the server may know.
     ['what nobody understands, with a word in it', '0004_x.sql', 'CREATE TABLE alone (); COMMIT; FROBNICATE one;'],
   ])('%s', async (_what, file, text) => {
@@ -166,12 +165,15 @@ describe('failures are those of a real run:', () => {
     expect(await fleet.db.query('select from tenant_t01.two')).toEqual([]);
   });
 
-  test('a commit that nobody could see coming is told', async () => {
-    const fleet = await fleetWithRelease({
-      '0003_x.js': 'exports.up = async (pgm) => { await pgm.db.query("COMMIT"); };',
-    });
+  test.each([
+    'exports.up = async (pgm) => { await pgm.db.query("CREATE TABLE alone (); COMMIT"); };',
+    'exports.up = (pgm) => { pgm.sql("CREATE TABLE alone (); COMMIT"); };',
+  ])('JavaScript that commits is refused before it does: %s', async (text) => {
+    const fleet = await fleetWithRelease({ '0003_x.js': text });
+    const before = await stateOf(fleet);
     const report = await fleet.json('migrate rehearse --all');
     expect([report.exitCode, report.of('t01').error?.code]).toEqual([4, 'transaction-ended']);
+    expect(await stateOf(fleet)).toEqual(before);
   });
 
   test('a history that is another one afterwards', async () => {

@@ -4,8 +4,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { gateKey, shapeKey, tenantKey, tryLockTenant } from '../../src/postgres/advisory-locks.ts';
 import type { Session } from '../../src/postgres/session.ts';
 import { eventually } from '../support/barrier.ts';
-import { createFleet, type FleetReport, type TestFleet } from '../support/fleet.ts';
+import { createFleet, type FleetReport, readReport, type TestFleet } from '../support/fleet.ts';
 import { tableMigration, threeTables } from '../support/migrations.ts';
+import { forgetOutcomes, inAMinute } from '../support/records.ts';
 import { connectSession, pidOf } from '../support/sessions.ts';
 
 /** A session that died with the test's leave, or goes with it. */
@@ -172,4 +173,16 @@ test.each(['--force', '--idle 1s'])('%s goes with --locks', async (flag) => {
   const fleet = await createFleet({ schemas: 1, migrations: threeTables });
   const { exitCode, stderr } = await fleet.run(`migrate repair --all ${flag}`);
   expect([exitCode, stderr]).toEqual([2, expect.stringContaining('goes with --locks')]);
+});
+
+test('a run that seems to be killed may have another clock: its sessions must have been idle for long', async () => {
+  const fleet = await createFleet({ schemas: 1, migrations: { '0001_a.sql': tableMigration('a') } });
+  const { run } = await fleet.json('migrate --all');
+  const pid = await pidOf(await lockedBy(fleet, `tenantctl/${run!.split('-').at(-1)}/t01`, 'tenant_t01'));
+  await forgetOutcomes(fleet, run!);
+  const report = readReport(await fleet.run('migrate repair --all --locks --yes --json', inAMinute));
+  expect(heldBy(report, 't01')).toMatchObject([{ verdict: 'working', run: { run, state: 'killed' }, end: null }]);
+  expect(await isThere(fleet, pid)).toBe(true);
+  const patient = readReport(await fleet.run('migrate repair --all --locks --idle 0s --yes --json', inAMinute));
+  expect(heldBy(patient, 't01')).toMatchObject([{ verdict: 'abandoned', end: 'ended' }]);
 });

@@ -236,13 +236,31 @@ describe('checking a plan', () => {
   });
 
   it.each<readonly [string, readonly Standing[], readonly string[]]>([
-    ['migrated since', [[a, ['0001_a', '0002_b']]], ['1 tenant planned from no history, now at 0002_b: a']],
+    ['migrated in part', [[a, ['0001_a']]], ['1 tenant planned from no history, now at 0001_a: a']],
+    [
+      'migrated, and by something else',
+      [[a, ['0000_other', '0001_a', '0002_b']]],
+      ['1 tenant planned from no history, now at 0002_b: a'],
+    ],
+    [
+      'diverged',
+      [[b, ['0000_other', '0001_a']]],
+      [
+        '1 tenant that cannot be planned any more (0000_other was applied and is not in the folder, which has 0002_b pending): b',
+      ],
+    ],
     ['taken back since', [[c, ['0001_a']]], ['1 tenant planned from 0002_b, now at 0001_a: c']],
     ['of another history', [[b, ['0001_a'], 'other']], ['1 tenant at 0001_a with another history than planned: b']],
     ['moved', [[tenant('b', { database: 'other' }), ['0001_a']]], ['1 tenant moved to another place since: b']],
     ['unknown', [[tenant('new'), []]], ['1 tenant not in the plan: new']],
   ])('refuses a tenant that was %s', (_, now, details) => {
     expect(refused(planOf(jobs(first)), jobs(now))).toEqual(details);
+  });
+
+  it('takes a tenant for done that stands where the plan would have brought it', () => {
+    const done = ['0001_a', '0002_b'];
+    const now = jobs([[a, done], [b, done], ...first.slice(2)], ['0001_s']);
+    expect(refused(planOf(jobs(first)), now)).toEqual([]);
   });
 
   it('names three of many, and how many there are', () => {
@@ -255,7 +273,7 @@ describe('checking a plan', () => {
 
   it('refuses a shared schema that stands elsewhere, or would run a file that was not reviewed', async () => {
     const plan = planOf(jobs(first));
-    expect(refused(plan, jobs(first, ['0001_s']))).toEqual([
+    expect(refused(plan, jobs(first, ['0000_other', '0001_s']))).toEqual([
       '1 shared schema planned from no history, now at 0001_s: shared:main/saas/public',
     ]);
     await write('s', '0002_new', 'SELECT 1;');

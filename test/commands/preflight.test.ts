@@ -20,6 +20,8 @@ const migrations = {
 interface Run {
   /** Names of the migrations that each tenant lacks; all of them when not said. */
   readonly pending?: (tenant: Tenant) => readonly string[];
+  /** Where the tenants stand; null, the standard: they have no history. */
+  readonly from?: string | null;
   readonly extraSql?: readonly string[];
   readonly folder?: string;
   readonly isShared?: boolean;
@@ -28,14 +30,21 @@ interface Run {
 
 /** What the guard says to a run of the folder's migrations on all tenants: null, or its refusal. */
 async function preflight(fleet: TestFleet, run: Run = {}): Promise<RefusedError | null> {
-  const { pending, extraSql = [], folder = 'migrations', isShared = false, at = makeContext(fleet.folder) } = run;
+  const {
+    pending,
+    from = null,
+    extraSql = [],
+    folder = 'migrations',
+    isShared = false,
+    at = makeContext(fleet.folder),
+  } = run;
   const files = readFolder(join(fleet.folder, folder), fleet.folder).migrations;
   const plans = new Map<string, ChangePlan>();
   const planOf = (tenant: Tenant): ChangePlan => {
     const names = pending?.(tenant) ?? files.map(({ name }) => name);
     const key = names.join();
     const plan = plans.get(key) ?? {
-      from: null,
+      from,
       to: null,
       migrations: files.filter(({ name }) => names.includes(name)),
     };
@@ -131,6 +140,29 @@ test('what an earlier pending migration makes cannot be looked at yet, and keeps
   expect((await preflight(fleet, { pending }))?.details).toEqual([
     'migrations/0002_unique.sql:1: could not be made on 3 of 3 tenants: 22012 division by zero: t01, t02 and t03',
   ]);
+});
+
+const guard = (sql: string) => `-- tenantctl:preflight ${sql}\nSELECT 1;`;
+
+test.each([
+  ['a table', 'CREATE TABLE gone (id int);', 'SELECT 1 FROM gone', 'SELECT 1 FROM gine'],
+  ['a column', 'ALTER TABLE users ADD gone int;', 'SELECT gone FROM users', 'SELECT gine FROM users'],
+  ['a function', 'CREATE FUNCTION gone() RETURNS int RETURN 1;', 'SELECT gone()', 'SELECT gine()'],
+  ['a type', "CREATE TYPE gone AS ENUM ('a');", 'SELECT NULL::gone WHERE false', 'SELECT NULL::gine'],
+])('%s that is not there: too early only where an earlier pending file makes it', async (_, made, right, wrong) => {
+  const fleet = await fleetWithUsers(2);
+  await fleet.write('0003_makes.sql', made);
+  await fleet.write('0004_guarded.sql', guard(right));
+  const run = { pending: () => ['0003_makes', '0004_guarded'], from: '0002_unique' };
+  expect(await preflight(fleet, run)).toBeNull();
+  await fleet.write('0004_guarded.sql', guard(wrong));
+  const refused = await preflight(fleet, run);
+  expect(refused?.details).toEqual([
+    expect.stringMatching(/^migrations\/0004_guarded\.sql:1: could not be made on 2 of 2 tenants: 42/),
+  ]);
+  expect(refused?.hint).toContain('correct the check, run first what makes what it looks at (--to 0003_makes)');
+  // A new tenant has no data that could be wrong.
+  expect(await preflight(fleet, { ...run, from: null })).toBeNull();
 });
 
 test('no query, no run: said before a tenant is asked', async () => {

@@ -20,6 +20,7 @@ test('one of 50 had failed: once it is repaired, only that one is done, and no f
   const { fleet, run, repair } = await failedFleet(50, 'tenant_t13');
   await repair();
   await fleet.write('0004_four.sql', tableMigration('four'));
+  await fleet.write('0002_between.sql', tableMigration('between'));
   const report = await fleet.json(`runs resume ${run.slice(-4)}`);
   expect([report.exitCode, report.summary]).toEqual([0, 't13 done']);
   expect(report.of('t13').value).toEqual({
@@ -30,6 +31,19 @@ test('one of 50 had failed: once it is repaired, only that one is done, and no f
   for (const schema of numbered('tenant_t', 50)) expect(await fleet.history(schema)).toHaveLength(3);
   // It is a run like any other.
   expect(await recordedRuns(fleet)).toContain(report.run);
+});
+
+test('what was added to a shared schema meanwhile is not run either', async () => {
+  const { fleet, repair } = await failedFleet(2, 'tenant_t02');
+  await fleet.writeInventory({
+    shared: [{ server: 'main', database: fleet.db.name, schema: 'public', migrations: './migrations/shared' }],
+  });
+  await fleet.write('shared/0001_first.sql', tableMigration('first'));
+  const { run } = await fleet.json('migrate --all');
+  await repair();
+  await fleet.write('shared/0002_second.sql', tableMigration('second'));
+  expect((await fleet.json(`runs resume ${run}`)).summary).toBe('t02 done');
+  expect(await fleet.history('public')).toEqual(['0001_first']);
 });
 
 test('what fails again can be resumed again', async () => {
@@ -223,4 +237,23 @@ test('an unknown run, or none, is a usage error', async () => {
     'error: no run k3f9 is recorded\nhint: see which runs are recorded with: tenantctl runs list\n',
   ]);
   expect((await fleet.run('runs resume')).exitCode).toBe(2);
+});
+
+test('at the end the command is named that migrates those born since', async () => {
+  const { fleet, run, repair } = await failedFleet(2, 'tenant_t02');
+  await repair();
+  await fleet.db.query('create schema tenant_born');
+  const { exitCode, stderr } = await fleet.run(`runs resume ${run}`);
+  expect([exitCode, await fleet.history('tenant_born')]).toEqual([0, null]);
+  expect(stderr).toContain(`nobody looked for tenants that were born since run ${run} began`);
+  expect(stderr).toContain('tenantctl migrate --all');
+});
+
+test('flags that came from variables are read anew', async () => {
+  const fleet = await createFleet({ schemas: 2, migrations: threeTables });
+  await fleet.db.query('create table tenant_t02.two ()');
+  const { run } = await fleet.json('migrate --all', { env: { TENANTCTL_HEALTH_COMMAND: 'true' } });
+  await fleet.db.query('drop table tenant_t02.two');
+  const resumed = await fleet.run(`runs resume ${run}`, { env: { TENANTCTL_HEALTH_COMMAND: 'exit 7' } });
+  expect([resumed.exitCode, resumed.stdout]).toEqual([1, expect.stringContaining('exit code 7')]);
 });

@@ -96,3 +96,14 @@ test('in stages that keep apart: each is decided for itself', async () => {
   expect([tenant.status, tenant.attempts, tenant.value?.applied]).toEqual(['done', 2, applied]);
   expect(await fault.fleet.history('tenant_t01')).toEqual(applied);
 });
+
+test.each(['before', 'after'] as const)('of a baseline, lost %s the server has committed: done', async (moment) => {
+  const fault = await fleetBehindProxy(threeTables);
+  await fault.fleet.db.query('create table tenant_t01.one (id int)');
+  const argv = 'migrate baseline --all --at 0003 --accept-differences --yes';
+  // The first one ends the comparison.
+  const { exitCode, tenant } = await losingCommit(fault, moment, 2, argv);
+  expect([exitCode, tenant.status, tenant.attempts]).toEqual([0, 'done', 2]);
+  expect(tenant.value).toMatchObject({ at: '0003_three', recorded: names });
+  expect(await fault.fleet.history('tenant_t01')).toEqual(names);
+});

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createFleet } from '../support/fleet.ts';
 import { tableMigration } from '../support/migrations.ts';
+import { holdTable } from '../support/table-lock.ts';
 
 test('all that a migration in JavaScript or TypeScript may be, among SQL ones, for each tenant', async () => {
   const fleet = await createFleet({
@@ -173,6 +174,118 @@ test.each([
   expect(report.of('t01').error).not.toHaveProperty('detail');
   expect((await fleet.history('tenant_t01')) ?? []).toEqual([]);
 });
+
+test.each([
+  'pgm.db.query("COMMIT")',
+  'pgm.db.query({ text: "/* ; */ Commit And Chain" })',
+  'pgm.db.select("SELECT 1; END", [])',
+  'pgm.db.query("PREPARE TRANSACTION \'x\'")',
+  'pgm.db.query("START TRANSACTION")',
+])('%s is refused before it is sent: what ran before it neither stays nor runs twice', async (statement) => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: {
+      '0001_n.sql': 'CREATE TABLE counter (n int);\nINSERT INTO counter VALUES (0);\nCREATE TABLE kept (id int);',
+      '0002_add.sql': 'UPDATE counter SET n = n + 100;',
+      '0003_js.js': `exports.up = async (pgm) => {
+  await pgm.db.query('UPDATE counter SET n = n + 1');
+  await ${statement};
+  await pgm.db.query('BEGIN');
+  await pgm.db.query('ALTER TABLE kept ADD x int');
+};`,
+    },
+  });
+  await fleet.run('migrate --all --to 0001');
+  await holdTable(fleet.db, 'tenant_t01.kept');
+  const outcome = (await fleet.json('migrate --all --lock-timeout 50ms --tries 2')).of('t01');
+  expect(outcome.error).toMatchObject({ code: 'transaction-ended', file: 'migrations/0003_js.js' });
+  expect(outcome).not.toHaveProperty('attempts');
+  expect(await fleet.db.query('select n from tenant_t01.counter')).toEqual([{ n: 0 }]);
+});
+
+test('savepoints, and words that only look like transaction control, are for migrations in JavaScript to use', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: {
+      '0001_a.js': `exports.up = async (pgm) => {
+  await pgm.db.query("SAVEPOINT a; CREATE TABLE a (id int); ROLLBACK TO a; RELEASE a");
+  await pgm.db.query("DO $$ BEGIN PERFORM CASE WHEN true THEN 'COMMIT' END; END $$");
+  pgm.sql("SAVEPOINT b; ROLLBACK TO b; CREATE TABLE b (id int)");
+};`,
+    },
+  });
+  expect((await fleet.json('migrate --all')).of('t01').error).toBeUndefined();
+  expect(await fleet.tables()).toEqual(['tenant_t01.b']);
+});
+
+/** Backslashes escape only on a server that is told so: nothing that reads the file alone can know. */
+async function unparsedFleet(text: string) {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: {
+      '0001_n.sql': 'CREATE TABLE counter (n int);\nINSERT INTO counter VALUES (0);\nCREATE TABLE kept (id int);',
+      '0002_add.sql': 'UPDATE counter SET n = n + 100;',
+      '0003_odd.sql': `SELECT 'it\\'s';\nUPDATE counter SET n = n + 1;\n${text}`,
+    },
+  });
+  await fleet.db.query(`alter database ${fleet.db.name} set standard_conforming_strings to off`);
+  await fleet.run('migrate --all --to 0001');
+  return fleet;
+}
+
+test.each(['COMMIT; BEGIN;', 'COMMIT AND CHAIN;'])(
+  'after %s in SQL that the parser does not know nothing is tried again, and what stays is told',
+  async (text) => {
+    const fleet = await unparsedFleet(`${text}\nALTER TABLE kept ADD x int;`);
+    const lock = await holdTable(fleet.db, 'tenant_t01.kept');
+    const locked = (await fleet.json('migrate --all --lock-timeout 50ms --tries 3')).of('t01');
+    expect(locked).toMatchObject({
+      error: {
+        sqlState: '55P03',
+        detail: expect.stringMatching(/committed by the migrations themselves, .*: 0002_add, 0003_odd$/),
+        hint: expect.stringContaining('undo by hand'),
+      },
+    });
+    expect(locked).not.toHaveProperty('attempts');
+    expect(await fleet.db.query('select n from tenant_t01.counter')).toEqual([{ n: 101 }]);
+    await lock.release();
+
+    // Nor is it recorded when all goes well: the history would hold what another transaction did.
+    await fleet.db.query('update tenant_t01.counter set n = 0');
+    const ran = (await fleet.json('migrate --all')).of('t01');
+    expect(ran.error).toMatchObject({
+      code: 'transaction-ended',
+      file: 'migrations/0003_odd.sql',
+      detail: expect.stringContaining('0002_add, 0003_odd'),
+    });
+    expect(await fleet.history('tenant_t01')).toEqual(['0001_n']);
+  },
+);
+
+test('a COMMIT that the parser takes for a part of a text is found before the history is written', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: { '0001_a.sql': "CREATE TABLE a (id int);\nSELECT '\\''; COMMIT; BEGIN; --';" },
+  });
+  await fleet.db.query(`alter database ${fleet.db.name} set standard_conforming_strings to off`);
+  expect((await fleet.json('migrate --all')).of('t01').error).toMatchObject({
+    code: 'transaction-ended',
+    detail: expect.stringContaining('0001_a'),
+  });
+  expect(await fleet.history('tenant_t01')).toEqual([]);
+});
+
+test.each(['ROLLBACK; BEGIN;', 'ROLLBACK AND CHAIN;'])(
+  '%s in SQL that the parser does not know: what it undid is not recorded',
+  async (text) => {
+    const fleet = await unparsedFleet(text);
+    expect((await fleet.json('migrate --all')).of('t01').error).toMatchObject({
+      code: 'transaction-ended',
+      file: 'migrations/0003_odd.sql',
+    });
+    expect(await fleet.history('tenant_t01')).toEqual(['0001_n']);
+  },
+);
 
 test('ROLLBACK in SQL that the parser does not know never gets into the history', async () => {
   const fleet = await createFleet({

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
+import { eventually } from '../support/barrier.ts';
+import { databaseUrl } from '../support/database.ts';
 import { createFleet, type TestFleet } from '../support/fleet.ts';
 import { tableMigration } from '../support/migrations.ts';
+import { holdTable } from '../support/table-lock.ts';
 
 const concurrently = `-- Up Migration
 -- tenantctl:no-transaction
@@ -119,6 +122,118 @@ test('an invalid index that no statement names is no good one either, and is lef
     hint: expect.stringContaining('DROP INDEX CONCURRENTLY "tenant_t01"."one_id_idx"'),
   });
   expect(await fleet.history('tenant_t01')).toEqual(['0001_one']);
+  // It was refused before anything was built: each attempt would have made one more.
+  expect(await fleet.db.query("select from pg_index where indrelid = 'tenant_t01.one'::regclass")).toHaveLength(1);
+  await fleet.db.query('drop index tenant_t01.one_id_idx');
+  expect((await fleet.json('migrate --all')).of('t01').value).toMatchObject({ applied: ['0002_u'] });
+});
+
+test.each(['one', 'other'])('an invalid index on %s that no statement names is somebody else’s', async (table) => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: { '0001_one.sql': tableMigration('one'), '0002_other.sql': tableMigration('other') },
+  });
+  await fleet.run('migrate --all');
+  await fleet.db.query(`insert into tenant_t01.${table} values (1), (1)`);
+  await expect(fleet.db.query(`create unique index concurrently old on tenant_t01.${table} (id)`)).rejects.toThrow();
+  await fleet.write('0003_i.sql', '-- tenantctl:no-transaction\nCREATE INDEX CONCURRENTLY i ON one (id);');
+  expect((await fleet.json('migrate --all')).of('t01')).toMatchObject({
+    status: 'done',
+    value: { applied: ['0003_i'] },
+  });
+  expect(await fleet.db.query("select from pg_class where relname = 'old'")).toHaveLength(1);
+});
+
+test('an invalid index of this name on another table is not dropped, and not taken for the one to build', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: { '0001_one.sql': tableMigration('one'), '0002_other.sql': tableMigration('other') },
+  });
+  await fleet.run('migrate --all');
+  await fleet.db.query('insert into tenant_t01.other values (1), (1)');
+  await expect(fleet.db.query('create unique index concurrently i on tenant_t01.other (id)')).rejects.toThrow();
+  await fleet.write(
+    '0003_i.sql',
+    '-- tenantctl:no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON one (id);',
+  );
+  expect((await fleet.json('migrate --all')).of('t01').error).toMatchObject({ code: 'invalid-index' });
+  expect(await fleet.db.query("select from pg_class where relname = 'i'")).toHaveLength(1);
+});
+
+test('an index that another role is building is left alone', async () => {
+  const fleet = await createFleet({ schemas: 1, migrations: { '0001_one.sql': tableMigration('one') } });
+  const role = `${fleet.db.name}_login`;
+  await fleet.db.query(`create role ${role} login; grant usage, create on schema tenant_t01 to ${role}`);
+  await fleet.writeInventory({ servers: { main: { url: databaseUrl('postgres').replace(/[^/]+(?=@)/, role) } } });
+  await fleet.run('migrate --all');
+  await fleet.write(
+    '0002_big.sql',
+    '-- tenantctl:no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS big ON one (id);',
+  );
+  const lock = await holdTable(fleet.db, 'tenant_t01.one', 'ROW EXCLUSIVE');
+  const builder = await fleet.db.connect();
+  const built = builder.query('create index concurrently big on tenant_t01.one (id)');
+  const big = () =>
+    fleet.db.query("select oid, indisvalid from pg_class join pg_index on indexrelid = oid where relname = 'big'");
+  const [begun] = await eventually('it is being built', async () => ((await big()).length === 0 ? null : big()));
+
+  const { error } = (await fleet.json('migrate --all --timeout 20s')).of('t01');
+  expect(error).toMatchObject({ code: 'index-in-build', file: 'migrations/0002_big.sql' });
+  expect(error?.hint).not.toContain('DROP');
+  await lock.release();
+  await built;
+  await builder.end();
+  expect(await big()).toEqual([{ ...begun, indisvalid: true }]);
+  expect((await fleet.json('migrate --all')).of('t01').value).toMatchObject({ applied: ['0002_big'] });
+  expect(await big()).toEqual([{ ...begun, indisvalid: true }]);
+  await fleet.db.query(`drop owned by ${role}; drop role ${role}`);
+});
+
+test('only what works on indexes CONCURRENTLY goes without a lock_timeout', async () => {
+  const fleet = await createFleet({
+    schemas: 1,
+    migrations: {
+      '0001_one.sql': `CREATE TABLE one (id int) PARTITION BY LIST (id);
+CREATE TABLE part PARTITION OF one FOR VALUES IN (1);
+CREATE TABLE seen (lock_timeout text);`,
+      '0002_word.sql': `-- tenantctl:no-transaction
+INSERT INTO seen -- where an index was built concurrently
+SELECT current_setting('lock_timeout');`,
+    },
+  });
+  expect((await fleet.json('migrate --all')).of('t01').error).toBeUndefined();
+  expect(await fleet.db.query('select * from tenant_t01.seen')).toEqual([{ lock_timeout: '2s' }]);
+
+  await fleet.write(
+    '0003_part.sql',
+    '-- tenantctl:no-transaction\nALTER TABLE one DETACH PARTITION part CONCURRENTLY;',
+  );
+  await holdTable(fleet.db, 'tenant_t01.part');
+  expect((await fleet.json('migrate --all --lock-timeout 50ms --timeout 20s')).of('t01').error).toMatchObject({
+    sqlState: '55P03',
+  });
+});
+
+/** An index on this says with which timeout it is built. */
+const tell = `CREATE TABLE one (id int);
+INSERT INTO one VALUES (1);
+CREATE FUNCTION tell(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+  $$ BEGIN RAISE 'lock_timeout is %', current_setting('lock_timeout'); END $$;`;
+
+test.each([
+  ['-- without a lock_timeout or a statement_timeout', '0'],
+  ["SELECT 'SET lock_timeout';", '0'],
+  ['SET work_mem = 1024;', '0'],
+  ['SET lock_timeout = 7000;', '7s'],
+  ["SELECT set_config('lock_timeout', '7s', false);", '7s'],
+])('a file keeps a timeout that it sets, and not one that it speaks of: %s', async (text, expected) => {
+  const fleet = await createFleet({ schemas: 1, migrations: { '0001_tell.sql': tell } });
+  await fleet.run('migrate --all');
+  await fleet.write(
+    '0002_i.sql',
+    `-- tenantctl:no-transaction\n${text}\nCREATE INDEX CONCURRENTLY i ON one (tell(id));`,
+  );
+  expect((await fleet.json('migrate --all')).of('t01').error?.message).toBe(`lock_timeout is ${expected}`);
 });
 
 test('an invalid index of somebody else does not stop a migration that builds none', async () => {

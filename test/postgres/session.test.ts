@@ -66,6 +66,23 @@ describe('statements', () => {
   });
 });
 
+describe('commits', () => {
+  it('are counted, whoever sent them, and only those that made something stay', async () => {
+    const session = await openSession(database.name);
+    expect(session.commits).toBe(0);
+    await session.raw('begin; select 1; rollback');
+    await session.script('begin; savepoint a; rollback to a; release a');
+    await session.script('select 1 / 0');
+    await session.raw('commit');
+    expect(session.commits).toBe(0);
+    await session.raw('begin; select 1; commit');
+    await session.raw({ text: 'begin' });
+    await session.script('select 1; end; select 1 / 0');
+    await session.raw('begin; commit and chain; rollback');
+    expect(session.commits).toBe(3);
+  });
+});
+
 describe('script', () => {
   it('counts the statements that completed before an error without position', async () => {
     const session = await openSession(database.name);
