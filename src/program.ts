@@ -36,7 +36,7 @@ export async function runProgram(argv: readonly string[], world: World): Promise
 /** Half a line of an error would stand in the middle of what a person types: who completes says nothing. */
 async function answerShell(words: readonly string[], world: World): Promise<number> {
   try {
-    const { completeWords } = await import('./commands/complete.ts');
+    const { completeWords } = await import('./commands/completion/complete.ts');
     world.stdout.write(await completeWords(words, world));
   } catch {
     // An inventory with a mistake, a folder that cannot be read: the command itself will tell.

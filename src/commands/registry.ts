@@ -10,22 +10,32 @@ export interface CommandEntry {
 
 /** Every command, loaded only when it is asked for: `--version` and `migrate` do not pay for the others. */
 export const registry: readonly CommandEntry[] = [
-  { name: 'migrate up', isDefault: true, load: async () => (await import('./migrate-up.ts')).migrateUp as never },
-  { name: 'migrate status', load: async () => (await import('./migrate-status.ts')).migrateStatus as never },
-  { name: 'migrate plan', load: async () => (await import('./migrate-plan.ts')).migratePlan as never },
-  { name: 'migrate rehearse', load: async () => (await import('./migrate-rehearse.ts')).migrateRehearse as never },
-  { name: 'migrate down', load: async () => (await import('./migrate-down.ts')).migrateDown as never },
-  { name: 'migrate baseline', load: async () => (await import('./migrate-baseline.ts')).migrateBaseline as never },
-  { name: 'migrate gate', load: async () => (await import('./migrate-gate.ts')).migrateGate as never },
-  { name: 'migrate repair', load: async () => (await import('./migrate-repair.ts')).migrateRepair as never },
-  { name: 'migrate create', load: async () => (await import('./migrate-create.ts')).migrateCreate as never },
-  { name: 'runs list', load: async () => (await import('./runs-list.ts')).runsList as never },
-  { name: 'runs show', load: async () => (await import('./runs-show.ts')).runsShow as never },
-  { name: 'runs resume', load: async () => (await import('./runs-resume.ts')).runsResume as never },
+  {
+    name: 'migrate up',
+    isDefault: true,
+    load: async () => (await import('./migrate/migrate-up.ts')).migrateUp as never,
+  },
+  { name: 'migrate status', load: async () => (await import('./migrate/migrate-status.ts')).migrateStatus as never },
+  { name: 'migrate plan', load: async () => (await import('./migrate/migrate-plan.ts')).migratePlan as never },
+  {
+    name: 'migrate rehearse',
+    load: async () => (await import('./migrate/migrate-rehearse.ts')).migrateRehearse as never,
+  },
+  { name: 'migrate down', load: async () => (await import('./migrate/migrate-down.ts')).migrateDown as never },
+  {
+    name: 'migrate baseline',
+    load: async () => (await import('./migrate/migrate-baseline.ts')).migrateBaseline as never,
+  },
+  { name: 'migrate gate', load: async () => (await import('./migrate/migrate-gate.ts')).migrateGate as never },
+  { name: 'migrate repair', load: async () => (await import('./migrate/migrate-repair.ts')).migrateRepair as never },
+  { name: 'migrate create', load: async () => (await import('./migrate/migrate-create.ts')).migrateCreate as never },
+  { name: 'runs list', load: async () => (await import('./runs/runs-list.ts')).runsList as never },
+  { name: 'runs show', load: async () => (await import('./runs/runs-show.ts')).runsShow as never },
+  { name: 'runs resume', load: async () => (await import('./runs/runs-resume.ts')).runsResume as never },
   { name: 'tenants list', load: async () => (await import('./tenants-list.ts')).tenantsList as never },
-  { name: 'init', load: async () => (await import('./init.ts')).init as never },
-  { name: 'completion', load: async () => (await import('./completion.ts')).completion as never },
-  { name: 'doctor', load: async () => (await import('./doctor.ts')).doctor as never },
+  { name: 'init', load: async () => (await import('./init/init.ts')).init as never },
+  { name: 'completion', load: async () => (await import('./completion/completion.ts')).completion as never },
+  { name: 'doctor', load: async () => (await import('./doctor/doctor.ts')).doctor as never },
   { name: 'demo', load: async () => (await import('./demo.ts')).demo as never },
 ];
 

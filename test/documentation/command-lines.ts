@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { planSchema } from '../../src/commands/plan-file.ts';
+import { planSchema } from '../../src/commands/migrate/plan-file.ts';
 import { runCli } from '../support/run-cli.ts';
 
 /** What stands for what only CI knows. */
