@@ -143,7 +143,10 @@ class Turns<V> {
     else if (turn instanceof GoOn) {
       retries.nextStage(performance.now());
       task.goOn(tenant, turn.lanes);
-    } else task.done(tenant, turn);
+    } else {
+      this.#retries.delete(tenant);
+      task.done(tenant, turn);
+    }
   }
 
   #retriesOf(tenant: Tenant): Retries {

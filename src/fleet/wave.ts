@@ -178,8 +178,8 @@ export class Wave<V> {
     try {
       for (const tenant of batch.tenants) book.start(tenant);
       await place.place.work(place.scope, batch, this.#task(place, batch, putBack, limit.signal, began.outageTries));
-      const unsaid = batch.tenants.filter((tenant) => !putBack.has(tenant));
-      if (!cancel.aborted) this.#failAll(unsaid, new TenantError(forgotten));
+      const unsaid = batch.tenants.filter((tenant) => !putBack.has(tenant) && !book.isSettled(tenant));
+      if (unsaid.length > 0 && !cancel.aborted) this.#failAll(unsaid, new TenantError(forgotten));
     } catch (error) {
       const isTimeUp = limit.isOver();
       this.#settleAfter(error, place, queued, putBack, { ...began, isTimeUp });

@@ -151,12 +151,21 @@ async function runPlan(
     const first = engine.direction === 'up' ? prepareHistoryStatements(tenant, place) : [];
     await new Change(session, tenant, engine, options).run(plan.migrations, first);
   }
-  const names = plan.migrations.map(({ name }) => name);
+  const names = namesOf(plan);
   return {
     from: plan.from,
     to: plan.to,
     ...(engine.direction === 'up' ? { applied: names } : { reverted: names }),
   };
+}
+
+const knownNames = new WeakMap<ChangePlan, readonly string[]>();
+
+/** One list for all tenants with the same plan. */
+function namesOf(plan: ChangePlan): readonly string[] {
+  const names = knownNames.get(plan) ?? plan.migrations.map(({ name }) => name);
+  knownNames.set(plan, names);
+  return names;
 }
 
 /** The failure of a tenant that the inventory names and the database does not have. */

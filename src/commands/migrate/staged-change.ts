@@ -18,7 +18,7 @@ interface Progress {
   /** Where it stood when its first stage began; undefined before that. */
   from: string | null | undefined;
   /** Run and recorded, by the stages before. */
-  readonly names: string[];
+  names: readonly string[];
   /** The last attempt was lost in the middle of its COMMIT. */
   lost: RepeatableError | null;
 }
@@ -70,11 +70,12 @@ export class StagedChange {
     if (stage === undefined) throw new TenantError({ message: 'there is no stage left', code: 'internal' });
     const result = await this.#runStage(session, tenant, take, stage, progress);
     if (progress.from === undefined) progress.from = result.from;
-    progress.names.push(...result.names);
+    progress.names = together(progress.names, result.names);
     progress.stage += 1;
     progress.lost = null;
     const next = stages[progress.stage];
     if (next !== undefined) return new GoOn(next.lanes);
+    this.#progress.delete(tenant);
     return { from: progress.from ?? null, to: result.to, ...this.#done(progress.names) };
   }
 
@@ -122,7 +123,7 @@ export class StagedChange {
     const done = stage.migrations.map(({ name }) => name).filter(isDone);
     if (done.length === 0) return;
     progress.from ??= planned.from;
-    progress.names.push(...done);
+    progress.names = together(progress.names, done);
   }
 
   #done(names: readonly string[]): Pick<ChangeResult, 'applied' | 'reverted'> {
@@ -158,6 +159,11 @@ export class StagedChange {
 /** What the stages before have done is not done again, whoever undid it. */
 function without(plan: ChangePlan, names: readonly string[]): ChangePlan {
   return { ...plan, migrations: plan.migrations.filter(({ name }) => !names.includes(name)) };
+}
+
+/** Most tenants have one stage: all of them share the names of their plan. */
+function together(before: readonly string[], names: readonly string[]): readonly string[] {
+  return before.length === 0 ? names : [...before, ...names];
 }
 
 /** A plan up to the end of a stage, with all that comes before: somebody may have changed the tenant meanwhile. */
