@@ -5,12 +5,13 @@ import { type Fleet, mergeOutcomes } from '../open-fleet.ts';
 import { describeShared } from './migration-view.ts';
 import { describeJobs } from './plan-text.ts';
 import { sharedEntries } from './survey-fleet.ts';
-import { heldBackBy, holdBack, prepareEngines, type UpJobs } from './up-jobs.ts';
+import { heldBackBy, holdBack, type UpJobs } from './up-jobs.ts';
 
-/** What `--dry-run` and `migrate plan` answer: nothing is written, and the exit code is that of a run that went well. */
-export async function describePlan(fleet: Fleet, jobs: UpJobs, fake: boolean): Promise<Result<ChangeResult>> {
-  const { tenants, shared } = jobs;
-  await prepareEngines(jobs, fake);
+/**
+ * What `--dry-run` and `migrate plan` answer, once the engines are prepared, which refuse what must not run: nothing is
+ * written, and the exit code is that of a run that went well.
+ */
+export function describePlan(fleet: Fleet, { tenants, shared }: UpJobs): Result<ChangeResult> {
   const sharedOutcomes = shared.flatMap(({ settled }) => settled);
   const isHeldBack = heldBackBy(sharedOutcomes);
   const planned = [...tenants.work].map(([tenant, { plan, survey }]): Outcome<ChangeResult> => {

@@ -79,10 +79,10 @@ async function takeBack(
 ): Promise<Result<ChangeResult>> {
   const target = readTarget(folder, options.to, options.count);
   const job = await planBack(context, fleet, folder, target, options);
-  if (options.dryRun) return describePlan(fleet, { tenants: job, shared: [] }, options.fake);
+  const engine = await prepareEngine(job, options.fake);
+  if (options.dryRun) return describePlan(fleet, { tenants: job, shared: [] });
 
   const { environment } = fleet.inventory;
-  const engine = await prepareEngine(job, options.fake);
   const settled = [...fleet.rejected, ...job.settled];
   let done: readonly Outcome<ChangeResult>[] = [];
   if (job.work.size > 0) {

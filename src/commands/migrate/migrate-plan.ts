@@ -16,7 +16,7 @@ import { reviewPlan } from './plan-review.ts';
 import { notAllowed, type PlacedHazard } from './plan-text.ts';
 import { withReview } from './review-report.ts';
 import { withMigrations } from './survey-fleet.ts';
-import { planUpJobs } from './up-jobs.ts';
+import { planUpJobs, prepareEngines } from './up-jobs.ts';
 
 interface PlanOptions extends MigrationOptions {
   readonly policy: HazardPolicy;
@@ -70,10 +70,11 @@ async function plan(
   options: PlanOptions,
 ): Promise<Result<ChangeResult>> {
   const jobs = await planUpJobs(context, fleet, folder, options);
-  const described = await describePlan(fleet, jobs, options.fake);
+  const engines = await prepareEngines(jobs, options.fake);
+  const described = describePlan(fleet, jobs);
   // Nothing of the files would run.
   if (options.fake) return described;
-  const review = await reviewPlan(context, fleet, jobs, options.policy);
+  const review = await reviewPlan(context, fleet, jobs, engines, options.policy);
   if (options.out !== null) {
     const { to, count, checkOrder } = options;
     const written = makePlan(jobs, {

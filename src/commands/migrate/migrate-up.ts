@@ -114,8 +114,8 @@ async function migrate(
   await refuseHealthSql({ sql: rollout.healthSql, command: rollout.healthCommand });
   if (!options.fake) await runPreflight(context, fleet, [jobs.tenants, ...jobs.shared], options.preflightSql);
   if (options.dryRun) {
-    const described = await describePlan(fleet, jobs, options.fake);
-    return options.fake ? described : withReview(described, jobs, await reviewPlan(context, fleet, jobs));
+    const described = describePlan(fleet, jobs);
+    return options.fake ? described : withReview(described, jobs, await reviewPlan(context, fleet, jobs, engines));
   }
 
   const run = new UpRun(fleet, folder, jobs, engines, options, rollout);

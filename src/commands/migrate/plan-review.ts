@@ -1,16 +1,17 @@
 import type { Context } from '../../context.ts';
+import { InternalError } from '../../errors.ts';
 import { type Tenant, tenantSchema } from '../../fleet/tenant.ts';
-import { Inspector } from '../../migrations/inspection.ts';
+import type { Inspector } from '../../migrations/inspection.ts';
 import type { RelationName } from '../../migrations/parse-tree.ts';
 import { type Hazard, type JudgedMigration, judgePlan, relationsToLookUp } from '../../migrations/plan-hazards.ts';
 import type { TenantContext } from '../../migrations/schema-context.ts';
-import { loadParser } from '../../migrations/statements.ts';
 import type { TableEstimates } from '../../migrations/table-estimates.ts';
 import type { Fleet } from '../open-fleet.ts';
 import { allowedByFile, type HazardPolicy, nothingAllowed } from './hazard-policy.ts';
+import type { MigrationJob } from './migration-job.ts';
 import { groupJobs, type PlanGroup } from './plan-groups.ts';
 import { readTableSizes } from './table-sizes.ts';
-import type { UpJobs } from './up-jobs.ts';
+import type { Engines, UpJobs } from './up-jobs.ts';
 
 /** A hazard as it stands for one group of tenants. */
 export interface ReviewedHazard extends Hazard {
@@ -38,18 +39,24 @@ export async function reviewPlan(
   context: Context,
   fleet: Fleet,
   jobs: UpJobs,
+  engines: Engines,
   policy: HazardPolicy = nothingAllowed,
 ): Promise<PlanReview> {
   const groups = groupJobs(jobs);
-  if (groups.length === 0) return [];
-  const inspector = new Inspector(await loadParser());
   const wanted = new Map<Tenant, readonly RelationName[]>();
   for (const { job, plan, tenants } of groups) {
-    const relations = relationsToLookUp(plan.migrations, job.direction, inspector);
+    const relations = relationsToLookUp(plan.migrations, job.direction, inspectorOf(job, engines));
     if (relations.length > 0) for (const tenant of tenants) wanted.set(tenant, relations);
   }
   const sizes = await readTableSizes(context, fleet, wanted);
-  return groups.map((group) => reviewGroup(group, inspector, sizes, wanted, policy));
+  return groups.map((group) => reviewGroup(group, inspectorOf(group.job, engines), sizes, wanted, policy));
+}
+
+/** The one that has read the job's files already. */
+function inspectorOf(job: MigrationJob, engines: Engines): Inspector {
+  const engine = engines.get(job);
+  if (engine === undefined) throw new InternalError('a plan is looked through whose engine was not prepared');
+  return engine.inspector;
 }
 
 type Sizes = ReadonlyMap<Tenant, TableEstimates>;

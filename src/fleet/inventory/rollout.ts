@@ -13,15 +13,6 @@ export interface Rollout {
   readonly maxFailures: Share | null;
 }
 
-export const noRollout: Rollout = {
-  canary: null,
-  waves: [],
-  soakMs: 0,
-  healthSql: null,
-  healthCommand: null,
-  maxFailures: null,
-};
-
 /** Reads one wave: `10%`, `25`, or a label selector (`tier=free`). Throws a UsageError for a selector that is none. */
 export function parseWave(text: string): WaveStep {
   const share = parseShare(text.trim());
