@@ -18,18 +18,6 @@ export function formatRate(perSecond: number): string {
   return `${(perSecond * 60).toFixed(1)}/min`;
 }
 
-/** `512 B`, `1.4 MB`; powers of 1000, as disks and clouds count. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
-  let value = Math.max(0, bytes);
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return unit === 0 || value >= 9.95 ? `${Math.round(value)} ${units[unit]}` : `${value.toFixed(1)} ${units[unit]}`;
-}
-
 /** Columns a terminal needs for the text; the text holds no control characters (see safeText). */
 export function displayWidth(text: string): number {
   if (/^[\x20-\x7e]*$/u.test(text)) return text.length;

@@ -83,10 +83,12 @@ async function connectToHost(
     const { stream, answer } = watchTlsAnswer();
     const config = { ...toPgConfig(settings, host, attempt, options), stream };
     try {
-      return await Session.connect(config, {
+      const session = await Session.connect(config, {
         ...options,
         guard: (it) => guardAuthentication(it as AuthenticationEvents, settings),
       });
+      session.host = host;
+      return session;
     } catch (error) {
       firstError ??= error;
       // Who did not answer in time will not answer in another way.

@@ -25,6 +25,11 @@ export class Servers {
     return this.#facts.get(server);
   }
 
+  /** How a database of a server is reached, for PostgreSQL's own programs (`programEnv`). */
+  settings(server: string, database: string): ConnectionSettings {
+    return this.#settingsOf(server).forDatabase(database);
+  }
+
   /**
    * Settles when the first session of a server has its answer; undefined when nobody asks. Rejects with what is true
    * for all who wait for it: a server that is down or full. A database that is missing or closed is its own affair.

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
+import type { HostSettings } from './settings/hosts.ts';
 import type { Sql } from './sql.ts';
 import { errorCode, isConnectionError, sqlStates } from './sqlstates.ts';
 
@@ -49,6 +50,8 @@ export class Session {
   tenantsServed = 0;
   /** What the session was last made ready for, by who made it so; null: it must be made ready again. */
   preparedFor: string | null = null;
+  /** The host that answered, for programs that must reach the very same; null when nobody said. */
+  host: HostSettings | null = null;
   /** Advisory locks were taken here: they must not outlive the use of the session. */
   holdsLocks = false;
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readDependencies, readSource, readSources, type SourceFile } from './source-files.ts';
 
 /** Folders of src that each are one thing an operator does; none knows another. */
-const capabilities = ['completion', 'demo', 'diagnosis', 'migrations'];
+const capabilities = ['backups', 'completion', 'demo', 'diagnosis', 'migrations'];
 
 /** The rooms that a room may import from: what runs, and what only the type checker reads. Its own always. */
 const arrows: Readonly<Record<string, { readonly values: readonly string[]; readonly types?: readonly string[] }>> = {
@@ -10,11 +10,12 @@ const arrows: Readonly<Record<string, { readonly values: readonly string[]; read
   main: { values: ['commands', 'output', 'errors'], types: ['fleet', 'context'] },
   commands: { values: [...capabilities, 'postgres', 'fleet', 'errors', 'words'], types: ['output', 'context'] },
   ...Object.fromEntries(
-    capabilities.map((name) => [name, { values: ['postgres', 'errors', 'words'], types: ['fleet'] }]),
+    capabilities.map((name) => [name, { values: ['postgres', 'aws', 'errors', 'words'], types: ['fleet'] }]),
   ),
   output: { values: ['errors', 'words'], types: ['fleet', 'context'] },
   fleet: { values: ['errors'], types: ['context'] },
   postgres: { values: ['errors'] },
+  aws: { values: ['errors'] },
   context: { values: [], types: ['fleet'] },
   errors: { values: [] },
   words: { values: [] },
@@ -44,6 +45,9 @@ const homes: Readonly<Record<string, string>> = {
   'p-limit': 'fleet',
   yaml: 'fleet',
   zod: 'fleet',
+  '@aws-sdk/client-s3': 'aws',
+  '@aws-sdk/lib-storage': 'aws',
+  'age-encryption': 'backups',
   commander: 'main',
   'libpg-query': 'migrations',
   'node-pg-migrate': 'migrations',

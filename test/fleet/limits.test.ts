@@ -5,7 +5,7 @@ import { limitsOf, Occupancy } from '../../src/fleet/limits.ts';
 const fleet = { concurrency: 16, perServer: 8, perDatabase: 4 };
 
 function server(id: string, limits: ServerConfig['limits']): ServerConfig {
-  return { id, url: null, password: null, limits, rds: null };
+  return { id, url: null, replica: null, password: null, limits, rds: null };
 }
 
 describe('limitsOf', () => {

@@ -1,15 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { safeJson, safeText } from '../../src/output/safe-text.ts';
-import {
-  baseName,
-  cutText,
-  displayWidth,
-  formatBytes,
-  formatDuration,
-  formatRate,
-  padText,
-} from '../../src/output/text.ts';
-import { listNames, plural } from '../../src/words.ts';
+import { baseName, cutText, displayWidth, formatDuration, formatRate, padText } from '../../src/output/text.ts';
+import { formatBytes, listNames, plural } from '../../src/words.ts';
 
 describe('text', () => {
   it('counts', () => {

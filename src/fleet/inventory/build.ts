@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { InternalError } from '../../errors.ts';
 import { parseDuration } from '../duration.ts';
 import { parseShare } from '../share.ts';
+import { buildBackups } from './backups.ts';
 import type { RawInventory } from './file-schema.ts';
 import { formatPosition, type Locate } from './mistakes.ts';
 import { parseWave, type Rollout } from './rollout.ts';
@@ -41,6 +42,7 @@ export function buildInventory(raw: RawInventory, source: InventorySource): Inve
     limits: buildLimits(raw.limits),
     timeouts: buildTimeouts(raw.timeouts),
     rollout: buildRollout(raw.rollout),
+    backups: buildBackups(raw.backups, folder),
     servers: new Map(Object.entries(raw.servers).map(([id, server]) => [id, buildServer(id, server, folder)])),
     shared: (raw.shared ?? []).map((entry) => ({ ...entry, migrations: resolve(folder, entry.migrations) })),
     tenants: (raw.tenants ?? []).map((entry, index) => ({
@@ -106,6 +108,7 @@ function buildServer(id: string, server: Raw<'servers'>, folder: string): Server
   return {
     id,
     url: server.url ?? null,
+    replica: server.replica ?? null,
     password: server.password === undefined ? null : buildPassword(server.password, folder),
     limits: {
       ...(perServer === undefined ? {} : { perServer }),

@@ -13,9 +13,11 @@ export function checkServers(servers: unknown): readonly Mistake[] {
     const settings = asMapping(server);
     if (settings === null) return mistakes;
 
-    const url = asText(settings.url);
-    if (url !== null && url !== '' && !isConnectionText(url)) {
-      mistakes.push(onValue([...path, 'url'], 'expected postgres://… or key=value settings'));
+    for (const key of ['url', 'replica']) {
+      const url = asText(settings[key]);
+      if (url !== null && url !== '' && !isConnectionText(url)) {
+        mistakes.push(onValue([...path, key], 'expected postgres://… or key=value settings'));
+      }
     }
     const password = asMapping(settings.password);
     if (password !== null) {

@@ -59,6 +59,11 @@ const server = z
       })
       .describe("Narrower than the fleet's, never wider")
       .optional(),
+    replica: name
+      .describe(
+        'A standby of this server, written as url is; the password is found in the same way. For dump --from replica',
+      )
+      .optional(),
     rds: z
       .strictObject({
         instance: name.describe('DB instance identifier').optional(),
@@ -109,19 +114,52 @@ const discover = z
   .describe('Tenants that are looked up when a command starts')
   .meta(oneOf('schemas', 'databases', 'query'));
 
+const backupPlace = (what: string) =>
+  z
+    .union(
+      [
+        name,
+        z.strictObject({
+          url: name.describe('A folder, or s3://bucket/prefix'),
+          region: name.describe('AWS region').optional(),
+          endpoint: name.describe('URL of an S3 service other than Amazon’s').optional(),
+          pathStyle: z.boolean().describe('endpoint/bucket/key in place of bucket.endpoint/key').optional(),
+          encryption: z.enum(['AES256', 'aws:kms']).describe('Encryption by the S3 service').optional(),
+          kmsKey: name.describe('Id or ARN of the key, for aws:kms').optional(),
+        }),
+      ],
+      { error: 'expected a folder, s3://bucket/prefix, or { url: s3://…, region: … }' },
+    )
+    .describe(what);
+
 const backups = z
   .strictObject({
-    to: name.describe("Where backups go: a folder, relative to the inventory's").optional(),
+    to: backupPlace("Where backups go: a folder, relative to the inventory's, or s3://bucket/prefix").optional(),
+    copyTo: backupPlace('A second place, such as a bucket in another region').optional(),
+    encryptTo: z
+      .array(name)
+      .min(1)
+      .describe('age recipients (age1…): public keys, whose owners alone can open the backups')
+      .optional(),
     keep: z
       .strictObject({
         last: count('The newest ones').optional(),
-        daily: count('One for each of so many days').optional(),
-        weekly: count('One for each of so many weeks').optional(),
+        hourly: count('The newest of each of so many hours').optional(),
+        daily: count('The newest of each of so many days').optional(),
+        weekly: count('The newest of each of so many weeks').optional(),
+        monthly: count('The newest of each of so many months').optional(),
+        yearly: count('The newest of each of so many years').optional(),
+        within: duration('All that are at most so much older than the newest').optional(),
       })
       .describe('Which backups of a tenant are kept')
       .optional(),
     rpo: duration('How old the newest backup may be').optional(),
     rto: duration('How long a restore may take').optional(),
+    checks: z
+      .array(name)
+      .min(1)
+      .describe('SQL that verify runs in each restored tenant; a row that comes back makes the backup a bad one')
+      .optional(),
   })
   .describe('Backups');
 

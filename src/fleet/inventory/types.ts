@@ -1,4 +1,5 @@
 import type { Labels } from '../tenant.ts';
+import type { BackupSettings } from './backups.ts';
 import type { Rollout } from './rollout.ts';
 
 /** How a server's password is found; when there is none here, libpq's own ways (PGPASSWORD, .pgpass) are tried. */
@@ -33,6 +34,8 @@ export interface ServerConfig {
   readonly id: string;
   /** URL or key=value string in libpq's meaning; null: PG* variables, service file and defaults alone. */
   readonly url: string | null;
+  /** The same of a standby, for reading from it. */
+  readonly replica: string | null;
   readonly password: PasswordSource | null;
   /** Narrower than the fleet's, never wider. */
   readonly limits: { readonly perServer?: number; readonly perDatabase?: number };
@@ -93,6 +96,7 @@ export interface Inventory {
   readonly limits: Limits;
   readonly timeouts: Timeouts;
   readonly rollout: Rollout;
+  readonly backups: BackupSettings;
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly shared: readonly SharedSchema[];
   readonly tenants: readonly TenantEntry[];

@@ -111,7 +111,8 @@ function fetchedFolder(major: number, cacheFolder: string): string {
   return join(cacheFolder, `postgresql-client-${major}`);
 }
 
-async function findFetched(major: number, cacheFolder: string, env: Env): Promise<ClientTools | null> {
+/** Tools that were fetched before and can dump a server of that major. */
+export async function findFetched(major: number, cacheFolder: string, env: Env): Promise<ClientTools | null> {
   for (let candidate = major; candidate <= major + newerMajors; candidate += 1) {
     const tools = await readFetched(fetchedFolder(candidate, cacheFolder), candidate, env);
     if (tools !== null) return tools;

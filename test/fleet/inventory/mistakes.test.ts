@@ -40,7 +40,7 @@ backups: { keep: { last: three }, rpo: 1 day, to: 7 }
       'tenants.yaml:15:8 tenants[2].id: expected text, got nothing',
       'tenants.yaml:16:26 backups.keep.last: expected a whole number, got text',
       'tenants.yaml:16:40 backups.rpo: expected a duration such as 30s, 15min or 24h',
-      'tenants.yaml:16:51 backups.to: expected text, got a number: quote it',
+      'tenants.yaml:16:51 backups.to: expected a folder, s3://bucket/prefix, or { url: s3://…, region: … }',
     ]);
   });
 
