@@ -1,5 +1,13 @@
 import type { Limits, ServerConfig } from './inventory/types.ts';
 
+/** Connections in use at one level. */
+interface Use {
+  /** By batches, and by places that are being opened. */
+  working: number;
+  /** By places that are open, between their batches too. */
+  held: number;
+}
+
 /** Counts what is in use at each of the three levels. All three are taken together or not at all. */
 export class Occupancy {
   readonly #concurrency: number;
@@ -7,8 +15,8 @@ export class Occupancy {
   readonly #perDatabase: Map<string, number>;
   readonly #defaults: Limits;
   #batches = 0;
-  readonly #onServer = new Map<string, number>();
-  readonly #onDatabase = new Map<string, number>();
+  readonly #onServer = new Map<string, Use>();
+  readonly #onDatabase = new Map<string, Use>();
   readonly #halvings = new Map<string, number>();
 
   constructor(limits: RunLimits) {
@@ -22,26 +30,47 @@ export class Occupancy {
     return this.#perServer.get(server) ?? this.#defaults.perServer;
   }
 
-  /** A batch that is larger than a limit still runs, but alone at that level. */
+  /** A batch that is larger than what a limit leaves still runs, but alone at that level. */
   hasRoom(server: string, database: string, connections: number): boolean {
-    const databaseLimit = this.#perDatabase.get(server) ?? this.#defaults.perDatabase;
-    return (
-      this.#batches < this.#concurrency &&
-      fits(this.#onDatabase.get(database) ?? 0, connections, databaseLimit) &&
-      fits(this.#onServer.get(server) ?? 0, connections, this.serverLimit(server))
-    );
+    return this.#fits(server, database, (use, limit) => {
+      return use.working === 0 || use.working + use.held + connections <= limit;
+    });
+  }
+
+  /**
+   * May a place open that will hold so many connections? One more must be left for its work: places that all hold one
+   * would else wait for each other.
+   */
+  hasRoomToOpen(server: string, database: string, held: number): boolean {
+    return this.#fits(server, database, ({ working, held: others }, limit) => {
+      return working + others === 0 || working + others + held + 1 <= limit;
+    });
   }
 
   take(server: string, database: string, connections: number): void {
     this.#batches += 1;
-    this.#onServer.set(server, (this.#onServer.get(server) ?? 0) + connections);
-    this.#onDatabase.set(database, (this.#onDatabase.get(database) ?? 0) + connections);
+    use(this.#onServer, server).working += connections;
+    use(this.#onDatabase, database).working += connections;
   }
 
   giveBack(server: string, database: string, connections: number): void {
     this.#batches -= 1;
-    this.#onServer.set(server, (this.#onServer.get(server) ?? 0) - connections);
-    this.#onDatabase.set(database, (this.#onDatabase.get(database) ?? 0) - connections);
+    use(this.#onServer, server).working -= connections;
+    use(this.#onDatabase, database).working -= connections;
+  }
+
+  /** Connections that a place holds from now on; negative: no longer. */
+  hold(server: string, database: string, connections: number): void {
+    use(this.#onServer, server).held += connections;
+    use(this.#onDatabase, database).held += connections;
+  }
+
+  #fits(server: string, database: string, fits: (use: Use, limit: number) => boolean): boolean {
+    return (
+      this.#batches < this.#concurrency &&
+      fits(use(this.#onDatabase, database), this.#perDatabase.get(server) ?? this.#defaults.perDatabase) &&
+      fits(use(this.#onServer, server), this.serverLimit(server))
+    );
   }
 
   /** How often the limit of a server was halved. */
@@ -55,15 +84,24 @@ export class Occupancy {
    */
   halveServer(server: string, seen: number): number | null {
     if (this.halvings(server) !== seen) return null;
-    const halved = Math.max(1, Math.floor(Math.min(this.serverLimit(server), this.#onServer.get(server) ?? 1) / 2));
+    const halved = Math.max(1, Math.floor(Math.min(this.serverLimit(server), total(use(this.#onServer, server))) / 2));
     this.#perServer.set(server, halved);
     this.#halvings.set(server, seen + 1);
     return halved;
   }
 }
 
-function fits(used: number, wanted: number, limit: number): boolean {
-  return used === 0 || used + wanted <= limit;
+function use(uses: Map<string, Use>, key: string): Use {
+  let found = uses.get(key);
+  if (found === undefined) {
+    found = { working: 0, held: 0 };
+    uses.set(key, found);
+  }
+  return found;
+}
+
+function total({ working, held }: Use): number {
+  return working + held;
 }
 
 /** The fleet's limits, and the narrower ones of single servers (by the inventory, or by the free connections found). */

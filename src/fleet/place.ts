@@ -2,7 +2,10 @@ import type { Failure } from '../errors.ts';
 import type { Blocker } from './outcome.ts';
 import type { Tenant } from './tenant.ts';
 
-/** Tenants of one database that are handled together: one for a migration, some hundred for a status. */
+/**
+ * Tenants of one database that are handled together: one for a migration, some hundred for a status. None at all for
+ * work that belongs to the database; when it throws, that is its own affair.
+ */
 export interface Batch {
   readonly tenants: readonly Tenant[];
   /** Connections it takes while it runs; 1 when not said. */
@@ -47,6 +50,8 @@ export interface Place<Scope = unknown, V = unknown> {
   readonly server: string;
   readonly database: string;
   readonly tenants: readonly Tenant[];
+  /** Connections that `open` takes and `close` gives back (the holder of a snapshot); 0 when not said. */
+  readonly heldConnections?: number;
   /** What spans all batches of the database (a snapshot's holder, a catalogue read for all). */
   open?(signal: AbortSignal): Promise<Scope>;
   /** Cuts the work. */

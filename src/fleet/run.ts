@@ -151,6 +151,7 @@ function restrictPlaces<V>(
       server: place.server,
       database: place.database,
       tenants: place.tenants.filter((tenant) => tenants.has(tenant)),
+      heldConnections: place.heldConnections ?? 0,
       open: async (signal: AbortSignal) => place.open?.(signal),
       batches: (scope: unknown) =>
         place

@@ -18,7 +18,7 @@ export interface TimeLimit {
 export function limitTime(timeoutMs: number | null, batch: Batch, cancel: AbortSignal): TimeLimit {
   if (timeoutMs === null) return { signal: cancel, isOver: () => false, clear: () => {} };
   const controller = new AbortController();
-  const delayMs = Math.min(timeoutMs * batch.tenants.length, longestTimerMs);
+  const delayMs = Math.min(timeoutMs * Math.max(1, batch.tenants.length), longestTimerMs);
   const timer = setTimeout(() => controller.abort(new TenantError(timeoutFailure(timeoutMs, batch))), delayMs);
   return {
     signal: AbortSignal.any([cancel, controller.signal]),

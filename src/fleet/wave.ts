@@ -1,29 +1,18 @@
 import { type Failure, TenantError } from '../errors.ts';
-import { BatchQueue, halve, type QueuedBatch } from './batch-queue.ts';
+import { halve, type QueuedBatch } from './batch-queue.ts';
 import { formatDuration } from './duration.ts';
 import type { Occupancy } from './limits.ts';
 import type { Outages } from './outages.ts';
 import type { OutcomeBook } from './outcome-book.ts';
 import type { Batch, ErrorReader, Pause, Place, RetryFacts, Task } from './place.ts';
-import { placeKey, type Tenant } from './tenant.ts';
+import { beginPlace, type PlaceState } from './place-state.ts';
+import type { Tenant } from './tenant.ts';
 import { limitTime, timedOut } from './time-limit.ts';
 
 /** Attempts to get a connection from a server that has none left, before its tenants fail. */
 const maxBusyTries = 6;
 const firstBusyPauseMs = 250;
 const forgotten = { message: 'the work ended without a word about this tenant', code: 'internal' };
-interface PlaceState<V> {
-  readonly place: Place<unknown, V>;
-  readonly key: string;
-  state: 'waiting' | 'opening' | 'open' | 'closing' | 'closed';
-  scope: unknown;
-  readonly queue: BatchQueue;
-  readonly running: Set<Batch>;
-  busyTries: number;
-  /** performance.now() before which nothing starts here. */
-  notBefore: number;
-}
-
 export interface WaveOptions<V> {
   readonly places: readonly Place<unknown, V>[];
   /** Shared by the waves of a run. */
@@ -55,18 +44,7 @@ export class Wave<V> {
     this.#options = options;
     this.#occupancy = options.occupancy;
     // Largest first: the place that takes longest must not be the last to start.
-    this.#places = options.places
-      .toSorted((a, b) => b.tenants.length - a.tenants.length)
-      .map((place) => ({
-        place,
-        key: placeKey(place),
-        state: 'waiting',
-        scope: undefined,
-        queue: new BatchQueue(),
-        running: new Set<Batch>(),
-        busyTries: 0,
-        notBefore: 0,
-      }));
+    this.#places = options.places.toSorted((a, b) => b.tenants.length - a.tenants.length).map(beginPlace);
   }
 
   async run(): Promise<void> {
@@ -102,7 +80,8 @@ export class Wave<V> {
     const mayStartAt = () => Math.max(place.notBefore, this.#options.outages.mayStartAt(server, now));
     const hasRoom = (connections = 1) => this.#occupancy.hasRoom(server, place.key, connections);
     if (mayStartAt() > now) return mayStartAt();
-    if (place.state === 'waiting' && hasRoom()) void this.#open(place);
+    const mayOpen = () => this.#occupancy.hasRoomToOpen(server, place.key, place.place.heldConnections ?? 0);
+    if (place.state === 'waiting' && mayOpen()) void this.#open(place);
     while (place.state === 'open' && mayStartAt() <= now) {
       const next = place.queue.take(now, (batch) => {
         return hasRoom(batch.connections) && (place.place.mayRunBeside?.(batch, place.running) ?? true);
@@ -130,13 +109,16 @@ export class Wave<V> {
 
   async #open(place: PlaceState<V>): Promise<void> {
     place.state = 'opening';
-    const { server, tenants } = place.place;
+    const { server, tenants, heldConnections: held = 0 } = place.place;
     const halvings = this.#occupancy.halvings(server);
-    this.#occupancy.take(server, place.key, 1);
+    const connections = Math.max(1, held);
+    this.#occupancy.take(server, place.key, connections);
+    let isOpen = false;
     try {
       place.scope = await place.place.open?.(this.#options.cancel);
       // From here on it is closed again, whatever happens.
       place.state = 'open';
+      isOpen = true;
       place.queue.push(...place.place.batches(place.scope).map((batch) => ({ batch, busyTries: 0 })));
     } catch (error) {
       if (place.state === 'opening') {
@@ -144,10 +126,12 @@ export class Wave<V> {
         place.state = again ? 'waiting' : 'closed';
         place.busyTries += 1;
       }
-      // When running work is being cancelled, none of them was begun.
-      if (place.state !== 'waiting' && !this.#options.cancel.aborted) this.#failAll(tenants, error);
+      // When the run is being stopped, none of them was begun.
+      if (place.state !== 'waiting' && !this.#options.stop.aborted) this.#failAll(tenants, error);
     } finally {
-      this.#occupancy.giveBack(server, place.key, 1);
+      this.#occupancy.giveBack(server, place.key, connections);
+      // Held until it is closed; that takes no turn of the fleet's.
+      if (isOpen) this.#occupancy.hold(server, place.key, held);
       this.#pump();
     }
   }
@@ -160,6 +144,8 @@ export class Wave<V> {
       this.#options.notice(`closing ${place.place.database}: ${String(error)}`);
     } finally {
       place.state = 'closed';
+      const { server, heldConnections: held = 0 } = place.place;
+      this.#occupancy.hold(server, place.key, -held);
       this.#pump();
     }
   }
