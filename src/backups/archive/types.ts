@@ -47,7 +47,8 @@ export interface Toc {
 export interface ArchivedTable {
   readonly schema: string;
   readonly name: string;
-  readonly rows: number;
+  /** Null: it cannot be known here (lz4, INSERT statements in place of COPY). */
+  readonly rows: number | null;
   /** Bytes of its data as they stand in the archive. */
   readonly sizeBytes: number;
 }
