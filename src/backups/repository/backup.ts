@@ -55,6 +55,8 @@ export interface Backup {
    * that is being written), `no-archive`, `bad-manifest` (damaged: its own checksum does not fit).
    */
   readonly state: 'complete' | 'no-manifest' | 'no-archive' | 'bad-manifest' | 'wrong-size';
+  /** What is wrong, for people; null when it is complete. */
+  readonly problem: string | null;
   readonly manifest: BackupManifest | null;
   readonly verification: VerificationRecord | null;
   readonly pin: Pin | null;

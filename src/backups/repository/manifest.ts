@@ -60,8 +60,14 @@ export interface BackupManifest {
     readonly rolesFile: string | null;
     readonly largeObjects: string | null;
   };
-  /** With how many other tenants one pg_dump wrote it, and why alone if it was. */
-  readonly made: { readonly batch: number; readonly alone?: string; readonly durationMs: number };
+  /** How many tenants one pg_dump wrote together, and why alone if it was. */
+  readonly made: {
+    readonly batch: number;
+    readonly alone?: string;
+    readonly durationMs: number;
+    /** By the server's clock, as `takenAt`. */
+    readonly endedAt: string;
+  };
   /** What is true of it and no mistake: sequences may be ahead of the snapshot, columns of type oid. */
   readonly remarks: readonly string[];
 }

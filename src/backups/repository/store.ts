@@ -20,10 +20,16 @@ export interface BackupStore {
   spoolFolder(key: string): Promise<string | null>;
   /** All or nothing: a reader never sees a part, and when it resolves the bytes survive a power cut. */
   put(key: string, content: Content, signal?: AbortSignal): Promise<void>;
+  /** The file of a key on this machine, for programs that read files; null: it is elsewhere. */
+  localPath(key: string): string | null;
   /** Null: there is no such file. */
   read(key: string, signal?: AbortSignal): Promise<Readable | null>;
+  /** All of a small file. */
+  readSmall(key: string): Promise<Uint8Array | null>;
   /** All whose key begins with the prefix, in the order of their keys. */
   list(prefix: string): AsyncIterable<StoredFile>;
   /** What is not there is no error. */
   remove(keys: readonly string[]): Promise<void>;
+  /** Takes away what runs that were killed left half written, where nothing was added since; gives back its names. */
+  removeLeftovers(since: Date): Promise<readonly string[]>;
 }

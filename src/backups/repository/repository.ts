@@ -1,0 +1,299 @@
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { TenantError } from '../../errors.ts';
+import type { Backup, Pin, VerificationRecord, VerificationResult } from './backup.ts';
+import { type BackupFilter, readCatalogue, readOne, readRecord } from './catalogue.ts';
+import { type Digest, digestOf, Hashing, readContent, textContent } from './content.ts';
+import { decrypt, encrypt, type Identities, NoKeyError } from './encryption.ts';
+import type { BackupManifest, BackupSubject } from './manifest.ts';
+import { archiveKey, baseKey } from './names.ts';
+import { manifestText, pinText, readVerification, verificationText } from './record-text.ts';
+import { Spool } from './spool.ts';
+import type { BackupStore, Content } from './store.ts';
+
+export interface RepositoryOptions {
+  readonly store: BackupStore;
+  readonly copy: BackupStore | null;
+  /** age recipients, checked by `checkRecipients`; empty: what is written is not encrypted. */
+  readonly recipients: readonly string[];
+  readonly identities: Identities | null;
+  readonly now: () => Date;
+}
+
+/** What a manifest says of an archive that was stored. */
+export type PutArchive = Pick<BackupManifest, 'archive' | 'file' | 'encryption'>;
+
+/** Nobody works on a file for so long without adding a byte to it. */
+const leftoverMs = 24 * 3_600_000;
+
+/**
+ * Backups in their places: the first one, and a copy of it where one is wanted. What goes wrong with the copy is told
+ * (`copy-failed`) when the backup is complete in the first place, and not before.
+ */
+export class Repository {
+  /** Of the first place, for messages. */
+  readonly name: string;
+  readonly #store: BackupStore;
+  readonly #copy: BackupStore | null;
+  readonly #recipients: readonly string[];
+  readonly #identities: Identities | null;
+  readonly #now: () => Date;
+  readonly #spool = new Spool();
+  /** Archives whose copy failed, by their manifests' way: it makes no sense to copy those then. */
+  readonly #uncopied = new Map<string, unknown>();
+
+  constructor({ store, copy, recipients, identities, now }: RepositoryOptions) {
+    this.name = store.name;
+    this.#store = store;
+    this.#copy = copy;
+    this.#recipients = recipients;
+    this.#identities = identities;
+    this.#now = now;
+  }
+
+  /** The first place itself, for records that are of no backup: who left the fleet. */
+  get store(): BackupStore {
+    return this.#store;
+  }
+
+  /** The key that an archive put now gets: what `needs` of a manifest names. */
+  keyOf(subject: BackupSubject, time: string): string {
+    return archiveKey(subject, time, this.#recipients.length > 0);
+  }
+
+  /** A path where a large archive may be put together. What is to be encrypted never stands in the store in plain. */
+  async spoolFile(subject: BackupSubject, time: string): Promise<string> {
+    const key = this.keyOf(subject, time);
+    return this.#spool.path(
+      path.posix.basename(key),
+      this.#recipients.length > 0 ? null : await this.#store.spoolFolder(key),
+    );
+  }
+
+  /** Stores an archive; it becomes a backup by its manifest. A spooled file is moved away from where it was. */
+  async putArchive(subject: BackupSubject, time: string, content: Content, signal?: AbortSignal): Promise<PutArchive> {
+    const key = this.keyOf(subject, time);
+    const { archive, file, stored } = await this.#seal(key, content, signal);
+    try {
+      await this.#store.put(key, stored, signal);
+      await this.#copyArchive(subject, time, stored, signal);
+    } finally {
+      if (stored !== content && stored.kind === 'file') await rm(stored.path, { force: true });
+    }
+    const encryption =
+      this.#recipients.length === 0 ? null : ({ method: 'age', recipients: this.#recipients } as const);
+    return { archive, file: { name: path.posix.basename(key), ...file }, encryption };
+  }
+
+  /** Makes a backup of what was stored. */
+  async putManifest(manifest: BackupManifest): Promise<void> {
+    const { subject, time } = manifest;
+    const base = baseKey(subject, time);
+    const key = `${base}.json`;
+    const content = textContent(manifestText(manifest));
+    await this.#store.put(key, content);
+    const uncopied = this.#uncopied.get(base);
+    this.#uncopied.delete(base);
+    if (uncopied !== undefined) throw this.#copyError(uncopied);
+    await this.#putCopy(key, content);
+  }
+
+  /** Takes back the archive of a dump that came to nothing. */
+  async removeArchive(subject: BackupSubject, time: string): Promise<void> {
+    this.#uncopied.delete(baseKey(subject, time));
+    const keys = [this.keyOf(subject, time)];
+    await this.#store.remove(keys);
+    await this.#copy?.remove(keys);
+  }
+
+  /** By subject, the newest first; also what is no backup, with the reason in `state` and `problem`. */
+  async listBackups(filter: BackupFilter = {}): Promise<readonly Backup[]> {
+    return readCatalogue(this.#store, filter);
+  }
+
+  /** By the key of one of its files without the ending, or with the archive's: as `needs` of a manifest names it. */
+  async findBackup(key: string): Promise<Backup | null> {
+    return readOne(this.#store, key.replace(/\.(?:dump|sql)(?:\.age)?$/, ''));
+  }
+
+  /** The archive as pg_restore takes it. */
+  async openArchive(backup: Backup, signal?: AbortSignal): Promise<Readable> {
+    const file = await this.readFile(backup, signal);
+    if (!isEncrypted(backup)) return file;
+    try {
+      return Readable.from(await decrypt(file, this.#identities?.keys ?? []), { objectMode: false });
+    } catch (error) {
+      file.destroy();
+      throw error instanceof NoKeyError ? this.#noKey(backup, error) : error;
+    }
+  }
+
+  /** The archive's own file on this machine, where it is one that pg_restore can read by itself; else null. */
+  localArchive(backup: Backup): string | null {
+    return backup.keys.file === null || isEncrypted(backup) ? null : this.#store.localPath(backup.keys.file);
+  }
+
+  /** The file as it is stored. */
+  async readFile(backup: Backup, signal?: AbortSignal): Promise<Readable> {
+    const { file } = backup.keys;
+    const stream = file === null ? null : await this.#store.read(file, signal);
+    if (stream !== null) return stream;
+    const name = file ?? `${baseOf(backup)}.dump`;
+    throw new TenantError({ message: `the archive ${name} is not in ${this.name}`, code: 'archive-missing' });
+  }
+
+  /** Adds to what is known of a backup: the newest result of each level stays. */
+  async putVerification(backup: Backup, result: VerificationResult): Promise<void> {
+    const key = `${baseOf(backup)}.verified.json`;
+    const read = await readRecord(this.#store, key, readVerification);
+    const earlier = read !== null && 'value' in read ? read.value.results : [];
+    const results = [...earlier.filter(({ level }) => level !== result.level), result];
+    const record: VerificationRecord = { schema: 'tenantctl-verification/1', results };
+    await this.#putBoth(key, textContent(verificationText(record)));
+  }
+
+  async putPin(backup: Backup, pin: Pin): Promise<void> {
+    await this.#putBoth(`${baseOf(backup)}.pin.json`, textContent(pinText(pin)));
+  }
+
+  async removePin(backup: Backup): Promise<void> {
+    const keys = [`${baseOf(backup)}.pin.json`];
+    await this.#store.remove(keys);
+    await this.#copy?.remove(keys);
+  }
+
+  /** Removes them from both places, whatever is pinned: who asks for it has looked. */
+  async removeBackups(backups: readonly Backup[]): Promise<void> {
+    for (const store of [this.#store, this.#copy]) {
+      // The manifest first: what is left by a power cut is no backup, and nobody takes it for one.
+      await store?.remove(backups.map((backup) => `${baseOf(backup)}.json`));
+      await store?.remove(backups.flatMap(filesBesideManifest));
+    }
+  }
+
+  /** Takes away what killed runs left half written; gives back the names. */
+  async removeLeftovers(): Promise<readonly string[]> {
+    const since = new Date(this.#now().getTime() - leftoverMs);
+    const removed = await this.#store.removeLeftovers(since);
+    return [...removed, ...((await this.#copy?.removeLeftovers(since)) ?? [])];
+  }
+
+  /** At the end (`await using`): takes away the temporary folder of large archives. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#spool.close();
+  }
+
+  /** What will be stored, and the hashes of that and of the archive, from one reading. */
+  async #seal(
+    key: string,
+    content: Content,
+    signal?: AbortSignal,
+  ): Promise<{ readonly archive: Digest; readonly file: Digest; readonly stored: Content }> {
+    if (this.#recipients.length === 0) {
+      const digest = await digestOf(readContent(content, signal));
+      return { archive: digest, file: digest, stored: content };
+    }
+    const plain = new Hashing();
+    const sealed = new Hashing();
+    const bytes = sealed.through(encrypt(plain.through(readContent(content, signal)), this.#recipients));
+    const kept = await this.#keep(key, content.kind, bytes, signal);
+    const [archive, file] = [plain.digest(), sealed.digest()];
+    return { archive, file, stored: { ...kept, sizeBytes: file.sizeBytes } };
+  }
+
+  /** In memory what came from there, else in a file. */
+  async #keep(
+    key: string,
+    kind: Content['kind'],
+    bytes: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<Content> {
+    if (kind === 'bytes') {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of bytes) chunks.push(chunk);
+      return { kind, sizeBytes: 0, chunks };
+    }
+    const spooled = await this.#spool.path(path.posix.basename(key), await this.#store.spoolFolder(key));
+    try {
+      const file = createWriteStream(spooled, { flags: 'wx', mode: 0o600, highWaterMark: 1 << 20 });
+      await pipeline(bytes, file, ...(signal === undefined ? [] : [{ signal }]));
+    } catch (cause) {
+      await rm(spooled, { force: true });
+      signal?.throwIfAborted();
+      if (cause instanceof TenantError) throw cause;
+      const { code, message } = cause as NodeJS.ErrnoException;
+      throw new TenantError({ message: `${spooled} cannot be written: ${code ?? message}`, code: 'store' }, { cause });
+    }
+    return { kind, sizeBytes: 0, path: spooled, isOurs: true };
+  }
+
+  async #copyArchive(subject: BackupSubject, time: string, stored: Content, signal?: AbortSignal): Promise<void> {
+    if (this.#copy === null) return;
+    const key = this.keyOf(subject, time);
+    // A spooled file may have been moved away by now.
+    const moved = stored.kind === 'file' && stored.isOurs ? this.#store.localPath(key) : null;
+    const content = moved === null ? stored : { ...stored, path: moved, isOurs: false };
+    try {
+      await this.#copy.put(key, content as Content, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      this.#uncopied.set(baseKey(subject, time), error);
+    }
+  }
+
+  async #putBoth(key: string, content: Content): Promise<void> {
+    await this.#store.put(key, content);
+    await this.#putCopy(key, content);
+  }
+
+  async #putCopy(key: string, content: Content): Promise<void> {
+    try {
+      await this.#copy?.put(key, content);
+    } catch (error) {
+      throw this.#copyError(error);
+    }
+  }
+
+  #copyError(cause: unknown): TenantError {
+    const hint = cause instanceof TenantError ? cause.failure.hint : undefined;
+    return new TenantError(
+      {
+        message: `it is in ${this.name}, but not in its second place: ${(cause as Error).message}`,
+        code: 'copy-failed',
+        ...(hint !== undefined && { hint }),
+      },
+      { cause },
+    );
+  }
+
+  #noKey(backup: Backup, cause: Error): TenantError {
+    const recipients = backup.manifest?.encryption?.recipients ?? [];
+    const needed = recipients.length === 0 ? 'age' : `age for ${recipients.join(', ')}`;
+    const why = this.#identities === null ? 'no key was given' : `${this.#identities.file} has no key of these`;
+    return new TenantError(
+      {
+        message: `the backup is encrypted with ${needed}, and ${why}`,
+        code: 'no-key',
+        hint: 'name the file with the key of one of them: --identity <file>, or TENANTCTL_IDENTITY',
+      },
+      { cause },
+    );
+  }
+}
+
+function isEncrypted(backup: Backup): boolean {
+  return backup.keys.file?.endsWith('.age') === true;
+}
+
+/** The way to its files, also where its id is not known because it was too long for a folder's name. */
+function baseOf({ keys, subject, time }: Backup): string {
+  const known = keys.file ?? keys.manifest ?? keys.verified ?? keys.pin;
+  return known === null ? baseKey(subject, time) : `${known.slice(0, known.lastIndexOf('/'))}/${time}`;
+}
+
+function filesBesideManifest(backup: Backup): readonly string[] {
+  return ['.dump', '.dump.age', '.sql', '.sql.age', '.verified.json', '.pin.json'].map((end) => baseOf(backup) + end);
+}
