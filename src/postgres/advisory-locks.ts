@@ -47,3 +47,14 @@ export async function unlockAll(session: Session): Promise<void> {
   await session.query(sql`SELECT pg_catalog.pg_advisory_unlock_all()`);
   session.holdsLocks = false;
 }
+
+/**
+ * Tries once to take a key of a database for work on all of it. Such keys outlive the transactions of their session.
+ */
+export async function tryLockDatabase(session: Session, key: LockKey): Promise<boolean> {
+  const [row] = await session.query<{ taken: boolean }>(
+    sql`SELECT pg_catalog.pg_try_advisory_lock(${key}::bigint) AS taken`,
+  );
+  if (row?.taken === true) session.holdsLocks = true;
+  return row?.taken === true;
+}

@@ -12,6 +12,11 @@ interface Pool {
   readonly warming: Set<Promise<void>>;
 }
 
+export interface BorrowedSession {
+  readonly session: Session;
+  readonly giveBack: () => Promise<void>;
+}
+
 /**
  * The sessions of one run: reused per database, and never more on one server than its limit, idle ones included.
  */
@@ -61,6 +66,25 @@ export class SessionPools {
     }
   }
 
+  /** As `use`, for as long as it takes: until `giveBack`, which resolves when nothing of the loan is left. */
+  async borrow(server: string, database: string): Promise<BorrowedSession> {
+    const lent = Promise.withResolvers<Session>();
+    const returned = Promise.withResolvers<void>();
+    const use = this.use(server, database, async (session) => {
+      lent.resolve(session);
+      await returned.promise;
+    });
+    use.catch(lent.reject);
+    const session = await lent.promise;
+    return {
+      session,
+      giveBack: async () => {
+        returned.resolve();
+        await use;
+      },
+    };
+  }
+
   /**
    * Opens sessions ahead of their use, up to `count` idle ones and within the server's limit. Whoever needs them does
    * not wait here: a connection that fails is tried again by the one that needs it, and told there.
@@ -81,10 +105,13 @@ export class SessionPools {
     }
   }
 
-  /** Closes the idle sessions of a database; others may want to drop it, or the place. */
-  async closeIdle(server: string, database: string): Promise<void> {
-    const { idle } = this.#poolOf(server, database);
-    await Promise.all(idle.splice(0).map((session) => this.#end(server, session)));
+  /** Closes the idle sessions of a database; others may want to drop it, or the place. Without one: of the server. */
+  async closeIdle(server: string, database?: string): Promise<void> {
+    const pools =
+      database === undefined
+        ? [...this.#pools.values()].filter((pool) => pool.server === server)
+        : [this.#poolOf(server, database)];
+    await Promise.all(pools.flatMap(({ idle }) => idle.splice(0)).map((session) => this.#end(server, session)));
   }
 
   /** Closes all that are idle, now or when they are given back; no session is lent any more. */

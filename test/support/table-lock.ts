@@ -8,6 +8,8 @@ export interface HeldLock {
   readonly pid: number;
   /** Takes another table too; resolves when it has it. */
   readonly lock: (table: string) => Promise<void>;
+  /** Runs a statement in its transaction. */
+  readonly query: (text: string) => Promise<void>;
   readonly release: () => Promise<void>;
 }
 
@@ -20,7 +22,8 @@ export async function holdTable(db: TestDatabase, table: string, mode = 'ACCESS 
   await session.query("set deadlock_timeout = '10min'; begin");
   await lock(table);
   const { rows } = await session.query<{ pid: number }>('select pg_backend_pid() as pid');
-  return { pid: rows[0]!.pid, lock, release: async () => void (await session.query('commit')) };
+  const query = async (text: string) => void (await session.query(text));
+  return { pid: rows[0]!.pid, lock, query, release: async () => void (await session.query('commit')) };
 }
 
 /**
