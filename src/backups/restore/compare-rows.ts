@@ -1,0 +1,60 @@
+import { TenantError } from '../../errors.ts';
+import { quoteQualified } from '../../postgres/identifiers.ts';
+import type { ArchivedTable } from '../archive/types.ts';
+import { literal, type SqlRunner } from './sql-text.ts';
+
+/** Tables of one statement: a count each. */
+const tablesAtOnce = 100;
+
+/** Compares the rows that arrived with those that the manifest counts, where it could count them. Throws a TenantError `rows-differ`. */
+export async function compareRows(runner: SqlRunner, tables: readonly ArchivedTable[]): Promise<void> {
+  const differences: string[] = [];
+  const counted = tables.filter(({ rows }) => rows !== null);
+  for (let from = 0; from < counted.length; from += tablesAtOnce) {
+    const some = counted.slice(from, from + tablesAtOnce);
+    const counts = some.map(({ schema, name }, index) => {
+      return `SELECT ${index} AS index, pg_catalog.count(*) AS rows FROM ONLY ${quoteQualified(schema, name)}`;
+    });
+    for (const { index, rows } of await runner.rows<{ index: number; rows: string | number }>(
+      counts.join(' UNION ALL '),
+    )) {
+      const table = some[index];
+      if (table === undefined || Number(rows) === table.rows) continue;
+      differences.push(`${table.schema}.${table.name}: ${rows} rows, and ${table.rows} in the manifest`);
+    }
+  }
+  if (differences.length === 0) return;
+  throw new TenantError({
+    message: `${differences.length} restored tables do not have the rows that their manifest counts`,
+    code: 'rows-differ',
+    detail: differences.slice(0, 20).join('; '),
+    hint: 'nothing was kept; a trigger or rule that runs while it is restored may do that, or a damaged archive: tenantctl verify',
+  });
+}
+
+/** The planner knows nothing of new tables until somebody looks at them. */
+export async function analyseTables(runner: SqlRunner, tables: readonly ArchivedTable[]): Promise<void> {
+  const names = tables.map(({ schema, name }) => quoteQualified(schema, name));
+  for (let from = 0; from < names.length; from += tablesAtOnce) {
+    await runner.run(`ANALYZE ${names.slice(from, from + tablesAtOnce).join(', ')}`);
+  }
+}
+
+/**
+ * Functions of a schema whose body, or whose `SET search_path`, names a schema as text: a rename does not reach them.
+ * Bodies in SQL's own form (BEGIN ATOMIC) follow a rename.
+ */
+export async function findOldNames(runner: SqlRunner, schema: string, name: string): Promise<readonly string[]> {
+  // As it is, and as it is written in quotes; unquoted it may be in capitals.
+  const spellings = [...new Set([name, name.replaceAll('"', '""')])].map((each) => {
+    return each.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&');
+  });
+  const pattern = literal(`(^|[^[:alnum:]_$])(${spellings.join('|')})($|[^[:alnum:]_$])`);
+  const rows = await runner.rows<{ function: string }>(`
+    SELECT pg_catalog.format('%s(%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)) AS function
+      FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+     WHERE n.nspname = ${literal(schema)}
+       AND (p.prosrc ~* ${pattern} OR pg_catalog.array_to_string(p.proconfig, ' ') ~* ${pattern})
+     ORDER BY p.proname COLLATE "C"`);
+  return rows.map((row) => row.function);
+}
