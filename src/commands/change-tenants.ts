@@ -49,6 +49,8 @@ export interface ChangeRun<V> {
   readonly change: (session: Session, tenant: Tenant, options: TakeOptions) => Promise<V | GoOn>;
   /** Nothing, when it is not said. */
   readonly leftBehind?: (tenant: Tenant) => LeftBehind;
+  /** That a tenant takes: its session, and those of programs beside it. 1, when it is not said. */
+  readonly connections?: number;
   /** When it is not said: the canary, then all others at once. */
   readonly waves?: readonly WavePlan[];
   readonly afterWave?: AfterWave;
@@ -66,7 +68,12 @@ export async function changeTenants<V>(
   const places = groupByPlace(tenants).map(
     (group): Place<unknown, V> => ({
       ...group,
-      batches: () => group.tenants.map((tenant) => ({ tenants: [tenant], lanes: run.lanes?.(tenant) ?? none })),
+      batches: () =>
+        group.tenants.map((tenant) => ({
+          tenants: [tenant],
+          lanes: run.lanes?.(tenant) ?? none,
+          connections: run.connections ?? 1,
+        })),
       mayRunBeside: ({ lanes = none }, running) => {
         for (const other of running) if (conflict(lanes, other.lanes ?? none)) return false;
         return true;

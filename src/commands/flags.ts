@@ -72,7 +72,7 @@ export const commonFlags: readonly Flag[] = [
   printing('-c, --config <file>', 'the inventory (default: tenants.yaml, found upward from here)'),
   printing(
     '-o, --output <format[=file]>',
-    'table, json, ndjson, junit or github; repeatable; one without a file goes to stdout',
+    'table, json, ndjson, junit, github, prometheus (backups report); repeatable; one without a file goes to stdout',
   ),
   printing('--json', 'short for -o json'),
   printing('-q, --quiet', 'print failures only'),

@@ -23,7 +23,11 @@ export async function readInventory(
 }
 
 /** Settings of each server, made once; what is wrong with them is a usage error before anything is touched. */
-export function connectionSettings(context: Context, inventory: Inventory): (server: string) => ConnectionSettings {
+export function connectionSettings(
+  context: Context,
+  inventory: Inventory,
+  which: 'url' | 'replica' = 'url',
+): (server: string) => ConnectionSettings {
   const { cwd, env, homeDir, osUser } = context;
   const baseDir = path.dirname(path.resolve(cwd, inventory.file));
   const cache = new PasswordCache({ env, baseDir });
@@ -34,7 +38,7 @@ export function connectionSettings(context: Context, inventory: Inventory): (ser
       const server = inventory.servers.get(serverId);
       settings = resolveConnection({
         serverId,
-        conninfo: server?.url ?? null,
+        conninfo: server?.[which] ?? null,
         env,
         homeDir,
         baseDir,

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts';
 
-export type Format = 'table' | 'json' | 'ndjson' | 'junit' | 'github';
+/** `prometheus` is for commands whose view offers metrics. */
+export type Format = 'table' | 'json' | 'ndjson' | 'junit' | 'github' | 'prometheus';
 
 /** Each with a file for hints. */
 const exampleFiles: Readonly<Record<Format, string>> = {
@@ -9,6 +10,7 @@ const exampleFiles: Readonly<Record<Format, string>> = {
   ndjson: 'report.ndjson',
   junit: 'report.xml',
   github: 'annotations.txt',
+  prometheus: 'tenantctl.prom',
 };
 const formats = Object.keys(exampleFiles) as readonly Format[];
 

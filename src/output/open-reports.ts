@@ -1,4 +1,4 @@
-import { UsageError } from '../errors.ts';
+import { exitCodes, UsageError } from '../errors.ts';
 import type { RunEvent } from '../fleet/events.ts';
 import { openFileSink } from './file-sink.ts';
 import type { Format } from './formats.ts';
@@ -7,6 +7,7 @@ import { githubReport } from './report-github.ts';
 import { jsonReport } from './report-json.ts';
 import { junitReport } from './report-junit.ts';
 import { NdjsonReport } from './report-ndjson.ts';
+import { prometheusReport } from './report-prometheus.ts';
 import { tableReport } from './report-table.ts';
 import type { ReportMeta, Result } from './result.ts';
 import type { Sink } from './sink.ts';
@@ -21,12 +22,15 @@ export interface Report {
   readonly isForPeople?: boolean;
   /** Nobody asked for it by name: when it cannot be written, that is a warning. */
   readonly isExtra?: boolean;
+  /** Given where no report is better than one of this command that came to nothing: what stood there before stays. */
+  readonly isWanted?: (meta: ReportMeta) => boolean;
   readonly event?: (event: RunEvent) => string;
   readonly end: (result: Result, meta: ReportMeta) => Iterable<string> | AsyncIterable<string>;
 }
 
 /** Files first, what goes to stdout last. A file that cannot be written is a usage error, and no other stays behind. */
 export async function openReports(options: OutputOptions): Promise<readonly Report[]> {
+  refuseMetrics(options);
   const files = options.formats.filter((spec) => spec.file !== null);
   const reports: Report[] = [];
   const names = new Set<string>();
@@ -47,6 +51,9 @@ export async function openReports(options: OutputOptions): Promise<readonly Repo
   return reports;
 }
 
+/** The command looked at tenants, at some of them at least. */
+const metricCodes: ReadonlySet<number> = new Set([exitCodes.ok, exitCodes.findings, exitCodes.partial]);
+
 function makeReport(format: Format, sink: Sink, terminal: ResultStream | null, options: OutputOptions): Report {
   const { view, now, env, cwd } = options;
   const retryCommand = options.retryCommand ?? null;
@@ -62,6 +69,11 @@ function makeReport(format: Format, sink: Sink, terminal: ResultStream | null, o
       return { sink, end: (result, meta) => junitReport(result, meta, { view, retryCommand }) };
     case 'github':
       return { sink, end: (result, meta) => githubReport(result, meta, { view, retryCommand, cwd, env, quiet }) };
+    case 'prometheus': {
+      // A file with old numbers shows its age; one without any would silence the alerts that watch them.
+      const isWanted = ({ exitCode, error }: ReportMeta) => error === undefined && metricCodes.has(exitCode);
+      return { sink, isWanted, end: (result) => prometheusReport(view.metrics?.(result, now()) ?? []) };
+    }
     case 'table': {
       const style = terminal === null ? noStyle : makeStyle(options.color ?? 'auto', env, terminal);
       const width = terminal?.isTTY ? terminal.columns : null;
@@ -69,6 +81,14 @@ function makeReport(format: Format, sink: Sink, terminal: ResultStream | null, o
       return { sink, isForPeople: true, end: (result, meta) => tableReport(result, meta, table) };
     }
   }
+}
+
+/** Most commands have no numbers that are worth watching. */
+function refuseMetrics({ command, view, formats }: OutputOptions): void {
+  if (view.metrics !== undefined || !formats.some(({ format }) => format === 'prometheus')) return;
+  throw new UsageError(`tenantctl ${command} has no output format prometheus`, {
+    hint: 'tenantctl backups report has it',
+  });
 }
 
 /** GitHub names a file for what a step wants to show. */

@@ -95,8 +95,12 @@ async function writeReports(
   stderr: OutputStream,
 ): Promise<number> {
   let exitCode = meta.exitCode;
-  for (const { sink, end, isExtra } of reports) {
+  for (const { sink, end, isExtra, isWanted } of reports) {
     try {
+      if (isWanted?.({ ...meta, exitCode }) === false) {
+        await sink.discard();
+        continue;
+      }
       for await (const piece of end(result, { ...meta, exitCode })) await sink.write(piece);
       await sink.close();
     } catch (error) {

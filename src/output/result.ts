@@ -1,5 +1,6 @@
 import type { Failure } from '../errors.ts';
 import type { Outcome, Totals } from '../fleet/outcome.ts';
+import type { Metric } from './metrics.ts';
 
 /** A discovery source that could not be read: which tenants live there is not known. */
 export interface SourceReport {
@@ -33,6 +34,8 @@ export interface CommandView<V = unknown> {
   row(outcome: Outcome<V>, options: { readonly verbose: boolean }): readonly string[] | null;
   /** Given by commands that check: is this done outcome a finding. */
   isFinding?(outcome: Outcome<V>): boolean;
+  /** Given by commands whose result is worth watching: what `-o prometheus` writes. `at`: when the report is made. */
+  metrics?(result: Result<V>, at: Date): readonly Metric[];
   /** The rows are the very answer (`tenants list`): all are printed, and no summary when all went well. */
   readonly listing?: boolean;
 }

@@ -11,6 +11,7 @@ const filledIn: Readonly<Record<string, string>> = {
   // systemd's own way to write it.
   '%%': '%',
   'json=/var/lib/tenantctl/': 'json=',
+  'prometheus=/var/lib/node_exporter/': 'prometheus=',
 };
 
 /** What `migrate --plan plan.json` finds. */
@@ -30,7 +31,9 @@ export function commandLines(text: string): readonly (readonly string[])[] {
   const filled = Object.entries(filledIn).reduce((all, [from, to]) => all.replaceAll(from, to), text);
   const lines = filled.replaceAll(/\\\n\s*/g, ' ').split('\n');
   return lines.flatMap((line) => {
-    const typed = /^(?:\$ |ExecStart=)?(?:exec )?(?:\S*\/)?tenantctl ([^|;&>]*)/.exec(line.trim())?.[1];
+    const typed = /^(?:\$ |ExecStart=-?|(?:[\d*][\d*,/-]* ){5}\w+ )?(?:exec )?(?:\S*\/)?tenantctl ([^|;&>]*)/.exec(
+      line.trim(),
+    )?.[1];
     if (typed === undefined) return [];
     if (/[$'"`\\]/.test(typed)) throw new Error(`nobody said what stands for the variables of: ${line}`);
     return [typed.trim().split(/ +/)];

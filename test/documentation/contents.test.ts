@@ -110,7 +110,14 @@ describe('environment variables', () => {
 
   it('are real where the docs name them', () => {
     const given = ['TENANTCTL_RUN', 'TENANTCTL_WAVE', 'TENANTCTL_ENVIRONMENT', 'TENANTCTL_TENANT_COUNT'];
-    const others = ['TENANTCTL_CONFIG', 'TENANTCTL_TEST_PGBIN', 'TENANTCTL_TEST_SEED', 'TENANTCTL_SOAK', ...given];
+    const others = [
+      'TENANTCTL_CONFIG',
+      'TENANTCTL_PG_BIN',
+      'TENANTCTL_TEST_PGBIN',
+      'TENANTCTL_TEST_SEED',
+      'TENANTCTL_SOAK',
+      ...given,
+    ];
     const known = new Set([...ofFlags, ...others]);
     const named = pages.flatMap(({ path, text }) => variablesIn(text).map((name) => ({ path, name })));
     const unknown = named.filter(({ name }) => !known.has(name));

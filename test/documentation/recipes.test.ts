@@ -69,9 +69,12 @@ describe('recipes', () => {
     expect(lines.filter((line) => !/^(?:\[[A-Z][a-z]+\]|[A-Z][A-Za-z]+=\S.*)$/.test(line))).toEqual([]);
   });
 
-  it.each([...yamlFiles, 'tenantctl-migrate.service'])('%s has a command of tenantctl', (name) => {
-    expect(commands.filter((command) => command.name === name)).not.toEqual([]);
-  });
+  it.each([...yamlFiles, ...unitFiles.filter((name) => name.endsWith('.service'))])(
+    '%s has a command of tenantctl',
+    (name) => {
+      expect(commands.filter((command) => command.name === name)).not.toEqual([]);
+    },
+  );
 });
 
 describe('each command line of a recipe', async () => {
@@ -92,6 +95,10 @@ describe('each command line of a recipe', async () => {
     expect(
       commandsIn({ a: [{ run: 'exec x/tenantctl migrate \\\n  --all\nnpm ci\ntenantctl doctor | cat' }] }),
     ).toEqual([['migrate', '--all'], ['doctor']]);
+    expect(commandsIn('30 2 * * 1-5 root /opt/x/tenantctl doctor >> log\nExecStart=-/x/tenantctl dump')).toEqual([
+      ['doctor'],
+      ['dump'],
+    ]);
     expect(commandsIn({ command: ['a/tenantctl'], args: ['migrate', '--all'] })).toEqual([['migrate', '--all']]);
     expect(() => commandsIn('tenantctl migrate --tenant $X')).toThrow('nobody said');
   });
@@ -99,12 +106,12 @@ describe('each command line of a recipe', async () => {
 
 describe('the times of the recipes', () => {
   it('leave room for the report after --grace', () => {
-    const cron = read('kubernetes-cronjob.yml');
-    const unit = read('tenantctl-migrate.service');
-    const graces = [cron, unit].map((text) => Number(/--grace[= ](\d+)s/.exec(text)?.[1]));
-    const kills = [/terminationGracePeriodSeconds: (\d+)/.exec(cron), /TimeoutStopSec=(\d+)s/.exec(unit)];
-    for (const [index, grace] of graces.entries()) {
-      expect(grace + 10).toBeLessThanOrEqual(Number(kills[index]?.[1]));
+    const texts = [...yamlFiles, ...unitFiles].map(read).filter((text) => text.includes('--grace'));
+    expect(texts).toHaveLength(4);
+    for (const text of texts) {
+      const graces = [...text.matchAll(/--grace[= ](\d+)s/g)].map(([, seconds]) => Number(seconds));
+      const kill = /(?:terminationGracePeriodSeconds: |TimeoutStopSec=)(\d+)/.exec(text)?.[1];
+      expect(Math.max(...graces) + 10).toBeLessThanOrEqual(Number(kill));
     }
   });
 });

@@ -63,7 +63,7 @@ describe('parseFormats', () => {
   });
 
   it.each([
-    [['xml'], 'the formats are table, json, ndjson, junit, github, each also as <format>=<file>'],
+    [['xml'], 'the formats are table, json, ndjson, junit, github, prometheus, each also as <format>=<file>'],
     [['junit='], '-o junit=report.xml'],
     [['junit', 'json'], 'write the others to files: -o json=report.json'],
     // GitHub reads its commands on stdout and nowhere else.

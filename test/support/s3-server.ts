@@ -25,6 +25,8 @@ type Mischief =
   | { readonly kind: 'answer'; readonly status: number; readonly code: string }
   /** No byte ever comes. */
   | { readonly kind: 'hang' }
+  /** The connection ends in the middle of what the client sends. */
+  | { readonly kind: 'cut' }
   /** The work is done, but the connection ends before the answer. */
   | { readonly kind: 'done-and-cut' }
   /** The connection ends in the middle of the answer. */
@@ -85,8 +87,9 @@ class Service {
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '', headers } = request;
     this.requests.push({ method, path: url, headers });
-    const body = await readAll(request);
     const mischief = this.#takeMischief(`${method} ${url}`);
+    if (mischief?.kind === 'cut') return void request.once('data', () => request.destroy());
+    const body = await readAll(request);
     if (mischief?.kind === 'hang') return;
     if (mischief?.kind === 'answer') return sendError(response, mischief.status, mischief.code);
     const { pathname, searchParams } = new URL(url, 'http://s3');

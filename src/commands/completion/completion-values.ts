@@ -19,7 +19,7 @@ export interface CompletionWorld {
 const runsRead = 20;
 
 /** Those of `--output`; a test holds them against the real ones, which this room does not know. */
-export const outputFormats = ['table', 'json', 'ndjson', 'junit', 'github'] as const;
+export const outputFormats = ['table', 'json', 'ndjson', 'junit', 'github', 'prometheus'] as const;
 
 type Source = (values: Values, place: CursorPlace) => Promise<Proposal>;
 
@@ -33,15 +33,18 @@ const byFlag: Readonly<Record<string, Source>> = {
   '--outcome': async (_values, { text }) => inList(named(['failed', 'skipped', 'interrupted', 'done']), text),
   '--output': async (_values, { text }) => (text.includes('=') ? 'files' : named(outputFormats)),
   '--color': async () => named(['auto', 'always', 'never']),
+  '--kind': async () => named(['tenant', 'shared', 'large-objects', 'roles']),
   '--language': async () => named(['sql', 'js', 'ts']),
 };
 
 /** By what a flag or an argument takes: `<run>`. */
 const byWord: Readonly<Record<string, Source>> = {
   run: (values) => values.runs(),
+  tenant: (values) => values.tenants(),
   migration: (values) => values.migrations(),
   hazard: async (_values, { text }) => inList(await hazards(), text),
   shell: async () => named(shells),
+  time: async () => named(['latest']),
   file: async () => 'files',
   folder: async () => 'files',
 };

@@ -85,6 +85,19 @@ function isGroup(group: unknown): boolean {
   return Array.isArray(tenants) && (migrations === undefined || Array.isArray(migrations));
 }
 
+/** Of a restore: the backup that it had chosen for each tenant, and the run whose work it was to put in place. */
+export function readRecordedBackups({ options }: Manifest): {
+  readonly planned: ReadonlyMap<string, string>;
+  readonly swapsRun: string | null;
+} {
+  const { backups, swapsRun } = options;
+  const times = typeof backups === 'object' && backups !== null ? Object.entries(backups) : [];
+  return {
+    planned: new Map(times.filter((each): each is [string, string] => typeof each[1] === 'string')),
+    swapsRun: typeof swapsRun === 'string' ? swapsRun : null,
+  };
+}
+
 /** What was to be taken back, by tenant. */
 export function plannedBack({ plans = [] }: RecordedPlan): ReadonlyMap<string, ReadonlySet<string>> {
   return new Map(

@@ -3,7 +3,7 @@ import { RefusedError, UsageError } from '../../errors.ts';
 import type { RunRecord } from '../../fleet/run-records.ts';
 import type { Command, RawOptions } from '../command.ts';
 import { readFlagsAgain } from '../environment-flags.ts';
-import { plannedBack, readRecordedPlan } from './runs-plan.ts';
+import { plannedBack, readRecordedBackups, readRecordedPlan } from './runs-plan.ts';
 
 /** A command that can be run again on what it left: how its options are made of a record. */
 interface Resumable {
@@ -29,6 +29,11 @@ const resumables: Readonly<Record<string, Resumable>> = {
     load: async () => (await import('../migrate/migrate-repair.ts')).migrateRepair as never,
     flags: () => ({}),
     extra: () => ({}),
+  },
+  restore: {
+    load: async () => (await import('../backups/restore.ts')).restore as never,
+    flags: () => ({}),
+    extra: ({ manifest }) => readRecordedBackups(manifest),
   },
 };
 

@@ -8,6 +8,8 @@ import { readFolder } from '../../migrations/folder.ts';
 import type { RepairResult } from '../../migrations/repair.ts';
 import type { CommandView, Result } from '../../output/result.ts';
 import { plural } from '../../words.ts';
+import { restoreView } from '../backups/restore-text.ts';
+import type { RestoreValue } from '../backups/restore-value.ts';
 import type { Command, RawOptions } from '../command.ts';
 import { changeFlags, consentFlags, dryRunFlag, limitFlags } from '../flags.ts';
 import { changeView } from '../migrate/migration-view.ts';
@@ -25,11 +27,14 @@ interface ResumeOptions {
   readonly anew: RawOptions;
 }
 
-type Resumed = ChangeResult | RepairResult;
+type Resumed = ChangeResult | RepairResult | RestoreValue;
 
 const view: CommandView<Resumed> = {
   ...changeView,
   row: (outcome, options) => {
+    if (outcome.status === 'done' && 'backup' in outcome.value) {
+      return restoreView.row(outcome as Outcome<RestoreValue>, options);
+    }
     if (outcome.status !== 'done' || !('repaired' in outcome.value)) {
       return changeView.row(outcome as Outcome<ChangeResult>, options);
     }

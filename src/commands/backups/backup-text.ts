@@ -1,0 +1,59 @@
+import type { Backup, VerificationLevel, VerificationRecord } from '../../backups/repository/backup.ts';
+import type { BackupSubject } from '../../backups/repository/manifest.ts';
+
+/** A tenant's id; of what tenants share, its folder: `_shared/main/saas`. */
+export function subjectName(subject: BackupSubject): string {
+  switch (subject.kind) {
+    case 'tenant':
+      return subject.tenant;
+    case 'roles':
+      return `_roles/${subject.server}`;
+    default:
+      return `_${subject.kind}/${subject.server}/${subject.database}`;
+  }
+}
+
+const levels: readonly VerificationLevel[] = ['restore', 'content', 'manifest'];
+
+/** The highest level that it passed, or that it is bad: `restore`, `bad (content)`, `never`. */
+export function verifiedWord(record: VerificationRecord | null): string {
+  const results = record?.results ?? [];
+  const bad = results.find(({ verdict }) => verdict === 'bad');
+  if (bad !== undefined) return `bad (${bad.level})`;
+  const passed = levels.find((level) =>
+    results.some((result) => result.level === level && result.verdict === 'passed'),
+  );
+  if (passed !== undefined) return passed;
+  return results.length > 0 ? 'could not run' : 'never';
+}
+
+/** Is it kept from expiring now? */
+export function isPinned({ pin }: Backup, now: Date): boolean {
+  return pin !== null && (pin.until === null || Date.parse(pin.until) > now.getTime());
+}
+
+/** `ok`, `ok, pinned`, `no backup: …`. */
+export function stateWord(backup: Backup, now: Date): string {
+  const pinned = isPinned(backup, now) ? ', pinned' : '';
+  return backup.state === 'complete' ? `ok${pinned}` : `not a backup: ${backup.problem}${pinned}`;
+}
+
+/** All that is known of it, for scripts. */
+export function backupJson(backup: Backup, now: Date): Readonly<Record<string, unknown>> {
+  const { subject, time, takenAt, sizeBytes, state, problem, keys, manifest, verification, pin } = backup;
+  return {
+    ...subject,
+    time,
+    takenAt: takenAt.toISOString(),
+    ageMs: Math.max(0, now.getTime() - takenAt.getTime()),
+    sizeBytes,
+    state,
+    problem,
+    verified: verifiedWord(verification),
+    pinned: isPinned(backup, now),
+    keys,
+    manifest,
+    verification,
+    pin,
+  };
+}

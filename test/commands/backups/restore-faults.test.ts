@@ -1,0 +1,87 @@
+import { expect, test } from 'vitest';
+import { eventually } from '../../support/barrier.ts';
+import { spawnCli } from '../../support/spawn-cli.ts';
+import { attemptsAt, holdTable } from '../../support/table-lock.ts';
+import { createBackedUp, fingerprint, ownPlaces, restoredOf } from './restored.ts';
+
+/** A writer of a shared table: the key that refers to it must wait. */
+const writer = 'ROW EXCLUSIVE';
+
+test('a key to a shared table waits no longer than lock_timeout, and the whole is tried again', async () => {
+  const fleet = await createBackedUp({ schemas: 1, inventory: { timeouts: { lock: '200ms' } } });
+  const held = await holdTable(fleet.db, 'shared.plans', writer);
+  const running = fleet.start('restore -t t01 --json');
+  await attemptsAt(fleet.db, 'shared.plans', 2);
+  expect(await ownPlaces(fleet)).toEqual([]);
+  await held.release();
+  const { exitCode } = await running.ended;
+  expect(exitCode).toBe(0);
+  expect(await ownPlaces(fleet)).toHaveLength(1);
+});
+
+test('nobody is kept from a shared table before all rows are in', async () => {
+  const fleet = await createBackedUp({
+    schemas: 1,
+    inventory: { timeouts: { lock: '10min' } },
+  });
+  const held = await holdTable(fleet.db, 'shared.plans', writer);
+  const running = fleet.start('restore -t t01');
+  await attemptsAt(fleet.db, 'shared.plans', 1);
+  // It is at its last part, and has not had that lock for any of those before.
+  const [granted] = await fleet.db.query<{ count: string }>(
+    `select count(*) from pg_locks where granted and relation = 'shared.plans'::regclass and mode = 'ShareRowExclusiveLock'`,
+  );
+  expect(Number(granted!.count)).toBe(0);
+  await held.release();
+  expect((await running.ended).exitCode).toBe(0);
+});
+
+test('interrupted in the middle, it leaves nothing', async () => {
+  const fleet = await createBackedUp({ schemas: 1, inventory: { timeouts: { lock: '10min' } } });
+  const before = await fingerprint(fleet, []);
+  const held = await holdTable(fleet.db, 'shared.plans', writer);
+  const running = fleet.start('restore -t t01 --swap --yes --json');
+  await attemptsAt(fleet.db, 'shared.plans', 1);
+  running.signal('SIGINT');
+  running.signal('SIGINT');
+  const { exitCode, stdout } = await running.ended;
+  expect(exitCode).toBe(130);
+  expect(JSON.parse(stdout).outcomes).toMatchObject([{ tenant: 't01', status: 'interrupted' }]);
+  await held.release();
+  await nobodyOfOurs(fleet.db);
+  expect(await ownPlaces(fleet)).toEqual([]);
+  expect(await fingerprint(fleet, [])).toEqual(before);
+});
+
+test('killed in the middle, it leaves nothing, and the run can be resumed', async () => {
+  const fleet = await createBackedUp({ inventory: { timeouts: { lock: '10min' } } });
+  const before = await fingerprint(fleet, []);
+  const held = await holdTable(fleet.db, 'shared.plans', writer);
+  const killed = spawnCli('restore --all --swap --yes', fleet.folder);
+  await attemptsAt(fleet.db, 'shared.plans', 2);
+  killed.kill('SIGKILL');
+  await killed.ended;
+  await held.release();
+  await nobodyOfOurs(fleet.db);
+  expect(await ownPlaces(fleet)).toEqual([]);
+  expect(await fingerprint(fleet, [])).toEqual(before);
+
+  const { runs } = JSON.parse((await fleet.run('runs list --json')).stdout);
+  // A later backup is not what was to be restored.
+  await fleet.db.query('delete from tenant_t01.tasks');
+  await fleet.run('dump --all');
+  const restore = runs.find(({ command }: { command: string }) => command === 'restore');
+  const resumed = await fleet.json(`runs resume ${restore.run} --yes`);
+  expect(resumed.summary).toBe('t01 done, t02 done');
+  expect(restoredOf(resumed, 't01').swapped).toBe(true);
+  expect(await fleet.db.query('select from tenant_t01.tasks')).toHaveLength(20);
+});
+
+async function nobodyOfOurs(db: Awaited<ReturnType<typeof createBackedUp>>['db']): Promise<void> {
+  await eventually('the sessions of the restore are gone', async () => {
+    const rows = await db.query(
+      "select from pg_stat_activity where datname = current_database() and application_name like 'tenantctl/%'",
+    );
+    return rows.length === 0 ? true : null;
+  });
+}
