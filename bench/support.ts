@@ -16,11 +16,14 @@ export interface Bench {
   readonly connect: (database: string) => Promise<Session>;
 }
 
-/** A temporary server and folder for one scenario. */
-export async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
+/** A temporary server and folder for one scenario. `settings`: of the server, in place of ours. */
+export async function withBench(
+  work: (bench: Bench) => Promise<void>,
+  settings: Readonly<Record<string, string | number>> = { max_connections: 60 },
+): Promise<void> {
   const postgres = await findPostgres({ env: process.env });
   if (postgres === null) throw new Error('no PostgreSQL was found');
-  const cluster = await startCluster({ postgres, env: process.env, settings: { max_connections: 60 } });
+  const cluster = await startCluster({ postgres, env: process.env, settings });
   const folder = await mkdtemp(path.join(tmpdir(), 'tenantctl-bench-'));
   const connect = (database: string) =>
     Session.connect({ host: cluster.socketDir, port: cluster.port, user: cluster.user, database });
