@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { clientToolsHint, findClientTools, readClientTools } from '../postgres/local/client-tools.ts';
+import { chosenFolder } from '../postgres/local/require-client-tools.ts';
 import { readVersion } from '../postgres/local/version.ts';
 import { type Finding, findingsAbout, someOf } from './finding.ts';
 
@@ -41,13 +42,7 @@ export async function checkPrograms(env: Env, folders: readonly string[]): Promi
   const psqls = await Promise.all(folders.map((binDir) => readVersion(join(binDir, 'psql'), { env })));
   const psql = psqls.find((each) => each !== null);
   return [
-    dumps.length > 0
-      ? about.ok('pg-dump', `pg_dump and pg_restore ${someOf(dumps)}`)
-      : about.info(
-          'pg-dump',
-          'no pg_dump and pg_restore on PATH or in the usual folders: dumps and restores need them, migrations do not',
-          'install the client package of your servers’ major: postgresql-client-<major> (Debian, Ubuntu)',
-        ),
+    dumps.length > 0 ? about.ok('pg-dump', `pg_dump and pg_restore ${someOf(dumps)}`) : noPrograms(env),
     psql == null
       ? about.info(
           'psql',
@@ -56,6 +51,19 @@ export async function checkPrograms(env: Env, folders: readonly string[]): Promi
         )
       : about.ok('psql', `psql ${psql.text}`),
   ];
+}
+
+function noPrograms(env: Env): Finding {
+  const chosen = chosenFolder(env);
+  if (chosen !== null) {
+    const message = `TENANTCTL_PG_BIN=${chosen} has no pg_dump and pg_restore that run`;
+    return about.error('pg-dump', message, 'name a folder such as /usr/lib/postgresql/17/bin, or unset it');
+  }
+  return about.info(
+    'pg-dump',
+    'no pg_dump and pg_restore on PATH or in the usual folders: dumps and restores need them, migrations do not',
+    'install the client package of your servers’ major: postgresql-client-<major> (Debian, Ubuntu)',
+  );
 }
 
 /** Whether this machine can dump a server: pg_dump must be of its major or newer. */
@@ -67,6 +75,7 @@ export async function checkDumps(
   const { ok, warning } = findingsAbout(`server ${server.id}`);
   const tools = await findClientTools(server.major, { env, folders });
   if (tools !== null) return ok('dump-programs', `pg_dump ${tools.version} can dump it`);
-  const message = `no pg_dump ${server.major} or newer on this machine: it cannot be dumped from here`;
+  const where = chosenFolder(env) === null ? 'on this machine' : 'in TENANTCTL_PG_BIN';
+  const message = `no pg_dump ${server.major} or newer ${where}: it cannot be dumped from here`;
   return warning('dump-programs', message, clientToolsHint(server.major));
 }

@@ -15,16 +15,11 @@ const elsewhere = 'set `state` in the inventory to a folder that lasts';
 
 /** Whether the records of runs can be written, and whether they will be there tomorrow. Writes nothing. */
 export async function checkStateFolder(folder: string, env: Env): Promise<readonly Finding[]> {
-  const existing = await nearestExisting(folder);
-  const found = await stat(existing);
-  if (!found.isDirectory()) {
+  const { existing, obstacle } = await lookAtFolder(folder);
+  if (obstacle === 'file') {
     return [about.error('state-folder', `the state folder ${folder} cannot be made: ${existing} is a file`, elsewhere)];
   }
-  const isWritable = await access(existing, constants.W_OK | constants.X_OK).then(
-    () => true,
-    () => false,
-  );
-  if (!isWritable) {
+  if (obstacle === 'closed') {
     const fix = `make ${existing} writable for this user, or ${elsewhere}`;
     return [about.error('state-folder', `the state folder ${folder} cannot be written`, fix)];
   }
@@ -32,6 +27,22 @@ export async function checkStateFolder(folder: string, env: Env): Promise<readon
     about.ok('state-folder', `the state folder ${folder} can be written`),
     await checkLasting(folder, existing, env),
   ];
+}
+
+/**
+ * Can files be made in a folder, or can it be made first? `existing` is the folder itself, or the nearest around it
+ * that there is; `obstacle` is what is wrong with that.
+ */
+export async function lookAtFolder(
+  folder: string,
+): Promise<{ readonly existing: string; readonly obstacle: 'file' | 'closed' | null }> {
+  const existing = await nearestExisting(folder);
+  if (!(await stat(existing)).isDirectory()) return { existing, obstacle: 'file' };
+  const isWritable = await access(existing, constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  return { existing, obstacle: isWritable ? null : 'closed' };
 }
 
 async function checkLasting(folder: string, existing: string, env: Env): Promise<Finding> {

@@ -73,7 +73,7 @@ export async function manifestOf(archive: string): Promise<BackupManifest> {
 }
 
 /** All files of the store, as paths in it. */
-export async function storedFiles(fleet: TestFleet): Promise<readonly string[]> {
+export async function storedFiles(fleet: Pick<TestFleet, 'folder'>): Promise<readonly string[]> {
   const folder = join(fleet.folder, 'backups');
   const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   return found

@@ -71,6 +71,7 @@ export interface ReportedOutcome {
   readonly because?: string;
   readonly finding?: boolean;
   readonly error?: Failure;
+  readonly durationMs: number;
   readonly attempts?: number;
   readonly blockedBy?: readonly Blocker[];
   readonly value?: {

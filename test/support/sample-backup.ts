@@ -21,6 +21,7 @@ export function sampleManifest(
     time,
     versions: { tenantctl: '0.0.0-test', server: '18.1', dump: '18.1' },
     run: '2026-11-22T101500Z-k3f9',
+    environment: 'test',
     place: { server: 'main', database: 'saas', schema: 'tenant_x' },
     labels: { tier: 'gold' },
     snapshot: { takenAt: '2026-11-22T10:15:00.123Z', lsn: '0/1A2B3C8', isCommon: true, fromReplica: false },

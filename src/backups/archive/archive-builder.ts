@@ -1,4 +1,5 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
+import { writeError } from '../repository/file-errors.ts';
 import type { Content } from '../repository/store.ts';
 import { type ArchiveEntry, dataFieldBytes, stateCodes } from './archive-entry.ts';
 import { intBytes } from './byte-reader.ts';
@@ -20,6 +21,12 @@ export interface BuilderOptions {
   readonly spoolFile: () => Promise<string>;
 }
 
+interface SpoolFile {
+  readonly handle: FileHandle;
+  readonly path: string;
+  writtenBytes: number;
+}
+
 /** Memory is taken in pieces that grow with the archive. */
 const firstSegment = 4 * 1024;
 const lastSegment = 1024 * 1024;
@@ -34,7 +41,7 @@ export class ArchiveBuilder {
   #segments: Buffer[] = [];
   /** Of the last segment. */
   #filled = 0;
-  #spool: { readonly handle: FileHandle; readonly path: string; writtenBytes: number } | null = null;
+  #spool: SpoolFile | null = null;
   #heldBytes = 0;
 
   constructor(options: BuilderOptions) {
@@ -125,10 +132,11 @@ export class ArchiveBuilder {
   /** What was in memory goes first, after the room that the table of contents will take. */
   async #openFile(): Promise<void> {
     const path = await this.#options.spoolFile();
-    const spool = { handle: await open(path, 'w', 0o600), path, writtenBytes: this.#tocBytes };
+    const handle = await naming(path, () => open(path, 'w', 0o600));
+    const spool = { handle, path, writtenBytes: this.#tocBytes };
     this.#spool = spool;
     for (const piece of this.#filledSegments()) {
-      await writeAll(spool.handle, piece, spool.writtenBytes);
+      await writeAll(spool, piece, spool.writtenBytes);
       spool.writtenBytes += piece.length;
     }
     this.release();
@@ -136,7 +144,7 @@ export class ArchiveBuilder {
 
   async #writeSegment(): Promise<void> {
     const spool = this.#spool!;
-    await writeAll(spool.handle, this.#segments[0]!.subarray(0, this.#filled), spool.writtenBytes);
+    await writeAll(spool, this.#segments[0]!.subarray(0, this.#filled), spool.writtenBytes);
     spool.writtenBytes += this.#filled;
     this.#filled = 0;
   }
@@ -150,7 +158,7 @@ export class ArchiveBuilder {
     const { handle, path } = this.#spool!;
     const toc = Buffer.allocUnsafeSlow(this.#tocBytes);
     this.#writeToc(toc);
-    await writeAll(handle, toc, 0);
+    await writeAll(this.#spool!, toc, 0);
     await handle.close();
     return { kind: 'file', sizeBytes: this.#sizeBytes, path, isOurs: true };
   }
@@ -190,8 +198,19 @@ export class ArchiveBuilder {
   }
 }
 
-async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    written += (await handle.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
+async function writeAll({ handle, path }: SpoolFile, bytes: Buffer, position: number): Promise<void> {
+  await naming(path, async () => {
+    for (let written = 0; written < bytes.length; ) {
+      written += (await handle.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
+    }
+  });
+}
+
+/** What Node says of a write does not say of which file. */
+async function naming<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw writeError(path, cause);
   }
 }

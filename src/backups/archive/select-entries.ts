@@ -82,7 +82,7 @@ function asBytes(name: string): string {
 }
 
 /** Large objects of all kinds of entries that pg_dump has for them. Before 17 each has its own, later up to a thousand share one. */
-export function countLargeObjects(entries: readonly ArchiveEntry[]): number {
+export function countArchivedLargeObjects(entries: readonly ArchiveEntry[]): number {
   let count = 0;
   for (const entry of entries) {
     if (entry.kind === 'BLOB') count += 1;

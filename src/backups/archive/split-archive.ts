@@ -3,7 +3,7 @@ import { type ByteSource, withReader } from './byte-reader.ts';
 import { type ArchivePart, distributeBlocks } from './distribute-blocks.ts';
 import type { FinishedArchive } from './finish-archive.ts';
 import { readContents } from './read-archive.ts';
-import { countLargeObjects, selectEntries } from './select-entries.ts';
+import { countArchivedLargeObjects, selectEntries } from './select-entries.ts';
 import type { Toc, TocEntry } from './types.ts';
 
 export interface SplitOptions {
@@ -40,7 +40,7 @@ export async function splitArchive(
       };
     });
     await distributeBlocks(reader, { toc, parts, memoryLimitBytes: options.memoryLimitBytes });
-    return { largeObjects: countLargeObjects(toc.entries), leftOut };
+    return { largeObjects: countArchivedLargeObjects(toc.entries), leftOut };
   });
 }
 

@@ -60,13 +60,18 @@ export class CompanionBook {
         return await work();
       } catch (error) {
         if (isTransient(error) || signal.aborted || place.holder.isLost(snapshot)) throw error;
+        // A server that has no connection for pg_dump now has one later.
+        await place.ask(async () => {});
         lacking.push(`${what}: ${toFailure(error).message}`);
         place.onLacking(`${place.server}/${place.database}: ${what}: ${toFailure(error).message}`);
         return null;
       }
     };
     const rolesFile = await place.rolesFile(dump, snapshot.session);
-    const options = { dump, facts: place.facts, database, rolesFile, signal };
+    const onUncopied = (message: string) => {
+      place.onLacking(`${place.server}/${place.database}: what its tenants share: ${message}`);
+    };
+    const options = { dump, facts: place.facts, database, rolesFile, signal, ask: place.ask, onUncopied };
     const shared = hasSchemas
       ? await attempt('what its tenants share could not be dumped', () => dumpShared(options, snapshot, place.holder))
       : null;

@@ -4,8 +4,10 @@ import type { TocEntry } from '../archive/types.ts';
 import { textContent } from '../repository/content.ts';
 import type { BackupSubject, ExtensionNeed } from '../repository/manifest.ts';
 import { archiveKey, fileTime } from '../repository/names.ts';
+import { type StoredArchive, takeBack } from './archive-writer.ts';
+import type { DumpedPlace } from './dumped-place.ts';
 import { type ManifestFacts, makeManifest } from './manifests.ts';
-import { type DumpTools, dumpAlone, exactPattern, type StoredArchive } from './run-dump.ts';
+import { type DumpTools, dumpAlone, exactPattern } from './run-dump.ts';
 import { countLargeObjects, readFilenodes } from './snapshot.sql.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot-holder.ts';
 
@@ -24,6 +26,9 @@ interface CompanionDump {
   readonly database: DumpedDatabase;
   readonly rolesFile: string | null;
   readonly signal: AbortSignal;
+  readonly ask: DumpedPlace['ask'];
+  /** Told when it is in the first place, but not in the second one. */
+  readonly onUncopied: (message: string) => void;
 }
 
 /**
@@ -69,7 +74,7 @@ async function dumpSharedAnew(
     reason,
   }: { readonly subject: BackupSubject; readonly args: readonly string[]; readonly reason: string },
 ): Promise<string> {
-  const { dump, database, signal } = options;
+  const { dump, database, signal, ask } = options;
   for (let tries = 0; tries < mostTries; tries += 1) {
     const takenAt = new Date();
     const own: Snapshot = {
@@ -80,9 +85,9 @@ async function dumpSharedAnew(
       takenHereAt: performance.now(),
       time: fileTime(takenAt),
     };
-    const before = await readFilenodes(snapshot.session, database.sharedSchemas);
+    const before = await ask((session) => readFilenodes(session, database.sharedSchemas));
     const stored = await dumpAlone(dump, { id: null, time: own.time }, subject, { args }, signal);
-    const after = await readFilenodes(snapshot.session, database.sharedSchemas);
+    const after = await ask((session) => readFilenodes(session, database.sharedSchemas));
     if (before === after) return putCompanion(options, own, stored, Date.now() - takenAt.getTime());
     await dump.repository.removeArchive(subject, own.time);
   }
@@ -118,7 +123,7 @@ function isLargeObject({ kind, tag }: TocEntry): boolean {
 const preamble = new Set(['ENCODING', 'STDSTRINGS', 'SEARCHPATH']);
 
 async function putCompanion(
-  { dump, facts, database, rolesFile }: CompanionDump,
+  { dump, facts, database, rolesFile, signal, onUncopied }: CompanionDump,
   snapshot: Snapshot,
   stored: StoredArchive,
   durationMs: number,
@@ -127,7 +132,16 @@ async function putCompanion(
   const companions = { shared: null, largeObjects: null, rolesFile };
   const made = { batch: 1, durationMs: Math.round(durationMs) };
   const { extensions } = database;
-  await dump.repository.putManifest(makeManifest(facts, snapshot, stored, { place, made, extensions, companions }));
+  const manifest = makeManifest(facts, snapshot, stored, { place, made, extensions, companions });
+  try {
+    await dump.repository.putManifest(manifest, signal);
+  } catch (error) {
+    if (!(error instanceof TenantError) || error.failure.code !== 'copy-failed') {
+      await takeBack(dump.repository, [stored.subject], stored.time, signal);
+      throw error;
+    }
+    onUncopied(error.failure.message);
+  }
   return archiveKey(stored.subject, stored.time, stored.put.encryption !== null);
 }
 
@@ -153,6 +167,7 @@ export async function dumpRoles(
     time,
     versions: { tenantctl: facts.tenantctl, server: server.version, dump: dump.tools.version },
     run: facts.run,
+    environment: facts.environment,
     place: { server: server.id, database: '', schema: null },
     labels: {},
     snapshot: { takenAt: takenAt.toISOString(), lsn: '', isCommon: false, fromReplica: facts.fromReplica },

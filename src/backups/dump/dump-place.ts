@@ -25,9 +25,12 @@ export function dumpPlace(place: DumpedPlace): Place<DumpScope, Dumped> {
           `${server}/${database}: ${toFailure(error).message}: waiting for up to ${settings.retryForMs / 1000} s`,
         );
       };
-      return outlast({ forMs: settings.retryForMs, stop: place.stop, passes: isBusyStarting, onWait }, () => {
-        return holder.use(0, ({ session }) => openScope(place, tries, session));
-      });
+      return outlast(
+        { outage: { awaySince: null }, forMs: settings.retryForMs, stop: place.stop, passes: isBusyStarting, onWait },
+        () => {
+          return holder.use(0, ({ session }) => openScope(place, tries, session));
+        },
+      );
     },
     batches: ({ batches }) => batches,
     mayRunBeside: ({ tenants: some }, running) => {
@@ -65,7 +68,13 @@ async function openScope(place: DumpedPlace, tries: DumpTries, session: Session)
   });
   // A batch without tenants: what they share is dumped beside them, not before them.
   const first: Batch[] = schemas.length > 0 ? [{ tenants: [] }] : [];
-  return { dump, companions, tries, batches: [...first, ...cut.map((some) => ({ tenants: some }))] };
+  return {
+    dump,
+    companions,
+    tries,
+    outage: { awaySince: null },
+    batches: [...first, ...cut.map((some) => ({ tenants: some }))],
+  };
 }
 
 /** Locks that the batches of a run may take together. */

@@ -3,27 +3,25 @@ import type { Task } from '../../fleet/place.ts';
 import { type Tenant, tenantSchema } from '../../fleet/tenant.ts';
 import { findSchemaLockHolders } from '../../postgres/blockers.ts';
 import { toFailure } from '../../postgres/failure.ts';
-import { inParallel } from '../repository/in-parallel.ts';
-import type { BackupManifest } from '../repository/manifest.ts';
-import { archiveKey } from '../repository/names.ts';
-import type { TakenCompanions } from './companion-book.ts';
+import { isStoreError, type StoredArchive, takeBack } from './archive-writer.ts';
 import { type Dumped, type DumpedPlace, type DumpScope, subjectOf } from './dumped-place.ts';
 import { findLockedSchemas } from './fence.ts';
-import { makeManifest } from './manifests.ts';
 import { outlast } from './outage.ts';
-import { dumpAlone, dumpSchemas, type StoredArchive } from './run-dump.ts';
-import { findSchemas, readStandings } from './snapshot.sql.ts';
+import { dumpAlone, dumpSchemas, hasFailedAtOnce } from './run-dump.ts';
+import { findSchemas } from './snapshot.sql.ts';
 import type { Snapshot } from './snapshot-holder.ts';
+import { fail, writeManifests } from './write-manifests.ts';
 
 /** A tenant whose tables change each time it is dumped is given up after so many snapshots of its own. */
 const mostAgain = 3;
 /** How often a table that somebody has locked is asked for, before its tenant is left to fail by itself. */
 const mostLocked = 5;
 const lockedPauseMs = 2000;
+/** How often a pg_dump that may have been refused a connection is begun again. */
+const mostAtOnce = 4;
+const firstPauseMs = 150;
 /** How often a batch that a standby cancelled is tried again as a whole. */
 const mostConflicts = 3;
-/** Manifests that are written at once. */
-const manifestsAtOnce = 8;
 
 /**
  * Dumps tenants of one batch together, and settles each. What failed for a reason that passes is tried again here, as
@@ -38,11 +36,12 @@ export async function dumpTenants(
 ): Promise<void> {
   const { holder, settings } = place;
   let rest = tenants;
+  const { outage } = scope;
   const onWait = () => {
     for (const tenant of rest) task.step(tenant, 'waiting for the server');
   };
   while (rest.length > 0) {
-    rest = await outlast({ forMs: settings.retryForMs, stop: task.stop, onWait }, () => {
+    rest = await outlast({ outage, forMs: settings.retryForMs, stop: task.stop, onWait }, () => {
       return holder.use(scope.tries.least(rest), (snapshot) => attempt(place, scope, snapshot, rest, task));
     });
   }
@@ -60,85 +59,36 @@ async function attempt(
   if (there.length === 0) return [];
   for (const tenant of there) task.step(tenant, 'dumping');
   const beganAt = performance.now();
-  let stored: ReadonlyMap<Tenant, StoredArchive>;
+  let dumped: DumpedTenants;
   try {
-    stored = await runDump(scope, snapshot, there, task.signal);
+    dumped = await runDump(scope, snapshot, there, task.signal);
   } catch (error) {
     return afterFailure(place, scope, snapshot, there, task, error);
   }
   const durationMs = Math.round(performance.now() - beganAt);
-  const changed = await place.holder.changedSince(snapshot, schemasOf(there));
-  const good = there.filter((tenant) => changeOf(tenant, changed) === null);
-  for (const tenant of there.filter((each) => !good.includes(each))) {
-    await scope.dump.repository.removeArchive(subjectOf(tenant), snapshot.time);
-    const message = changeOf(tenant, changed) ?? '';
-    dumpAgain(scope, snapshot, tenant, task, new TenantError({ message, code: 'changed', hint: changedHint }));
+  const unsettled = new Map(dumped.stored);
+  try {
+    const changed = await place.holder.changedSince(snapshot, schemasOf(there));
+    const good = there.filter((tenant) => unsettled.has(tenant) && changeOf(tenant, changed) === null);
+    await writeManifests(place, scope, snapshot, { tenants: good, unsettled, batch: there.length, durationMs }, task);
+    // Now that the whole batch will not be tried again.
+    for (const [tenant, error] of dumped.refused) fail(scope, tenant, task, error);
+    for (const tenant of unsettled.keys()) {
+      const message = changeOf(tenant, changed) ?? '';
+      dumpAgain(scope, snapshot, tenant, task, new TenantError({ message, code: 'changed', hint: changedHint }));
+    }
+    return [];
+  } finally {
+    // Whoever is dumped again gets another archive; nobody needs these.
+    await takeBack(scope.dump.repository, [...unsettled.keys()].map(subjectOf), snapshot.time, task.signal);
   }
-  await writeManifests(place, scope, snapshot, { tenants: good, stored, batch: there.length, durationMs }, task);
-  return [];
 }
 
-interface GoodDump {
-  readonly tenants: readonly Tenant[];
+/** What became of the archives of one pg_dump. */
+interface DumpedTenants {
   readonly stored: ReadonlyMap<Tenant, StoredArchive>;
-  /** How many one pg_dump wrote together, and in what time. */
-  readonly batch: number;
-  readonly durationMs: number;
-}
-
-/** What the fence has looked at becomes a backup, and its tenant is done. */
-async function writeManifests(
-  place: DumpedPlace,
-  scope: DumpScope,
-  snapshot: Snapshot,
-  { tenants, stored, batch, durationMs }: GoodDump,
-  task: Task<Dumped>,
-): Promise<void> {
-  if (tenants.length === 0) return;
-  const companions = await scope.companions.of(snapshot, task.signal);
-  const schemas = tenants.map((tenant) => tenantSchema(tenant));
-  const standings = await readStandings(snapshot.session, schemas, place.settings.historyTable);
-  const { extensions } = scope.companions.database;
-  await inParallel(tenants, manifestsAtOnce, async (tenant) => {
-    const { server, database, schema } = tenant;
-    const manifest = makeManifest(place.facts, snapshot, stored.get(tenant)!, {
-      place: { server, database, schema },
-      made: { batch, durationMs, ...(batch === 1 ? { alone: whyAlone(tenant, snapshot) } : {}) },
-      extensions,
-      companions: companions.keys,
-      tenant,
-      standing: standings.get(tenantSchema(tenant)) ?? null,
-      remarks: remarksOf(tenant, companions),
-    });
-    await scope.dump.repository.putManifest(manifest);
-    scope.tries.settle(tenant);
-    task.done(tenant, describeDumped(manifest));
-  });
-}
-
-function describeDumped({
-  subject,
-  time,
-  encryption,
-  file,
-  tables,
-  snapshot,
-  migration,
-  made,
-  remarks,
-}: BackupManifest): Dumped {
-  return {
-    time,
-    archive: archiveKey(subject, time, encryption !== null),
-    sizeBytes: file.sizeBytes,
-    tables: tables.length,
-    rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
-    takenAt: snapshot.takenAt,
-    isCommon: snapshot.isCommon,
-    version: migration?.version ?? null,
-    batch: made.batch,
-    remarks,
-  };
+  /** Those that the store did not take, and why. */
+  readonly refused: ReadonlyMap<Tenant, TenantError>;
 }
 
 /** Those that are there and not locked out; the others are settled, or wait for another turn. */
@@ -155,11 +105,8 @@ async function sortOut(
   return tenants.filter((tenant) => {
     const schema = tenantSchema(tenant);
     if (!found.has(schema)) {
-      scope.tries.settle(tenant);
-      task.failed(
-        tenant,
-        new TenantError({ message: `schema ${JSON.stringify(schema)} does not exist`, code: 'schema-missing' }),
-      );
+      const message = `schema ${JSON.stringify(schema)} does not exist`;
+      fail(scope, tenant, task, new TenantError({ message, code: 'schema-missing' }));
       return false;
     }
     if (!locked.has(schema) || scope.tries.locked(tenant) > mostLocked) return true;
@@ -174,17 +121,21 @@ async function runDump(
   snapshot: Snapshot,
   tenants: readonly Tenant[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<Tenant, StoredArchive>> {
+): Promise<DumpedTenants> {
   const [first] = tenants;
   if (first !== undefined && first.schema === null) {
     // What tenantctl put beside the tenant is not the tenant.
     const args = ['--exclude-schema=tenantctl_*'];
-    return new Map([[first, await dumpAlone(dump, snapshot, subjectOf(first), { args }, signal)]]);
+    const stored = await dumpAlone(dump, snapshot, subjectOf(first), { args }, signal);
+    return { stored: new Map([[first, stored]]), refused: new Map() };
   }
   const bySchema = new Map(tenants.map((tenant) => [tenantSchema(tenant), tenant]));
   const subjects = new Map([...bySchema].map(([schema, tenant]) => [schema, subjectOf(tenant)]));
-  const stored = await dumpSchemas(dump, snapshot, subjects, signal);
-  return new Map([...stored].map(([schema, archive]) => [bySchema.get(schema)!, archive]));
+  const { stored, refused } = await dumpSchemas(dump, snapshot, subjects, signal);
+  return {
+    stored: new Map([...stored].map(([schema, archive]) => [bySchema.get(schema)!, archive])),
+    refused: new Map([...refused].map(([schema, error]) => [bySchema.get(schema)!, error])),
+  };
 }
 
 /** Finds out why pg_dump failed: it has no error codes. Gives those that may go well at once without the others. */
@@ -197,15 +148,25 @@ async function afterFailure(
   error: unknown,
 ): Promise<readonly Tenant[]> {
   task.signal.throwIfAborted();
+  // Not the server's fault, whatever its cause: a file that may not be written is no connection that was refused.
+  if (isStoreError(error)) throw new TenantError(error.failure);
   // Asking also tells whether the snapshot is still held; its loss is thrown here, and is what went wrong.
   const changed = await place.holder.changedSince(snapshot, schemasOf(tenants));
-  await place.probe();
+  await place.ask(async () => {});
   const others = tenants.filter((tenant) => changeOf(tenant, changed) === null);
   for (const tenant of tenants) if (!others.includes(tenant)) dumpAgain(scope, snapshot, tenant, task, error);
   if (others.length < tenants.length) return others;
   if (place.facts.fromReplica && scope.tries.conflict(tenants) <= mostConflicts) return tenants;
   const [only] = tenants;
   if (tenants.length === 1 && only?.schema != null) await explainLock(snapshot, only.schema, error);
+  // The server may have been full when pg_dump came, and have had room again when we looked.
+  if (tenants.length === 1 && only !== undefined && hasFailedAtOnce(error)) {
+    const tries = scope.tries.failedAtOnce(only);
+    if (tries <= mostAtOnce) {
+      task.retry(only, error, { of: 'tenant', ms: firstPauseMs * 2 ** (tries - 1) }, { isUntouched: true });
+      return [];
+    }
+  }
   // What the fence does not see (a view that was dropped) is seen by a later snapshot too.
   if (tenants.length === 1 && only !== undefined && scope.tries.again(only, snapshot.number, 1)) {
     task.retry(only, error, { of: 'tenant', ms: 0 }, { isUntouched: true });
@@ -248,18 +209,4 @@ function changeOf({ schema }: Tenant, changed: ReadonlyMap<string, string>): str
   if (schema !== null) return changed.get(schema) ?? null;
   const [first] = changed;
   return first === undefined ? null : `${first[0]}: ${first[1]}`;
-}
-
-function whyAlone({ schema }: Tenant, { number }: Snapshot): string {
-  if (schema === null) return 'a database of its own';
-  return number > 1 ? 'dumped again by itself' : 'no other tenant was in its batch';
-}
-
-function remarksOf({ schema }: Tenant, { lacking, largeObjectColumns }: TakenCompanions): string[] {
-  const columns = schema === null ? undefined : largeObjectColumns?.get(schema);
-  if (columns === undefined) return [...lacking];
-  return [
-    ...lacking,
-    `may name large objects, which are in an archive of their own: ${columns.slice(0, 5).join(', ')}`,
-  ];
 }

@@ -7,6 +7,7 @@ export class DumpTries {
   readonly #agains = new Map<Tenant, number>();
   readonly #conflicts = new Map<Tenant, number>();
   readonly #lockedTries = new Map<Tenant, number>();
+  readonly #failuresAtOnce = new Map<Tenant, number>();
 
   constructor(tenants: readonly Tenant[]) {
     this.#pending = new Set(tenants);
@@ -43,6 +44,13 @@ export class DumpTries {
   locked(tenant: Tenant): number {
     const tries = (this.#lockedTries.get(tenant) ?? 0) + 1;
     this.#lockedTries.set(tenant, tries);
+    return tries;
+  }
+
+  /** Counts how often its pg_dump ended before it wrote anything. */
+  failedAtOnce(tenant: Tenant): number {
+    const tries = (this.#failuresAtOnce.get(tenant) ?? 0) + 1;
+    this.#failuresAtOnce.set(tenant, tries);
     return tries;
   }
 

@@ -5,6 +5,7 @@ import type { BackupSubject } from '../repository/manifest.ts';
 import type { CompanionBook } from './companion-book.ts';
 import type { DumpTries } from './dump-tries.ts';
 import type { ManifestFacts } from './manifests.ts';
+import type { Outage } from './outage.ts';
 import type { DumpTools } from './run-dump.ts';
 import type { SnapshotHolder } from './snapshot-holder.ts';
 
@@ -50,8 +51,8 @@ export interface DumpedPlace {
   /** What its tenants' search paths name beside their own schema; not all need be there. */
   readonly sharedSchemas: readonly string[];
   readonly toolsFor: (session: Session) => Promise<DumpTools>;
-  /** Rejects with the error of a server that takes no connection now. */
-  readonly probe: () => Promise<void>;
+  /** A session beside the snapshot, for a moment; rejects with the error of a server that takes no connection now. */
+  readonly ask: <T>(question: (session: Session) => Promise<T>) => Promise<T>;
   /** Key of the roles' file, made once a server; null when it could not be made. */
   readonly rolesFile: (dump: DumpTools, session: Session) => Promise<string | null>;
   readonly stop: AbortSignal;
@@ -65,6 +66,7 @@ export interface DumpScope {
   readonly dump: DumpTools;
   readonly companions: CompanionBook;
   readonly tries: DumpTries;
+  readonly outage: Outage;
   readonly batches: readonly Batch[];
 }
 

@@ -11,7 +11,9 @@ interface ChangedRow {
  * What DDL did behind the back of a snapshot. `pg_dump --snapshot` writes an empty table, and ends with 0, when a table
  * was rewritten or truncated after the snapshot was taken: the snapshot's rows are gone. Asked inside the transaction
  * that holds the snapshot, a column of the catalogue shows the table's file as it was then, and
- * `pg_relation_filenode` as it is now. Quiet on ADD COLUMN and on new rows; a VACUUM FULL is a harmless false alarm.
+ * `pg_relation_filenode` as it is now. pg_dump locks and copies by name, so a table that was put in the place of another
+ * by renaming looks empty too: the name is looked up as it is now. Quiet on ADD COLUMN and on new rows; a VACUUM FULL is
+ * a harmless false alarm.
  * `schemas` null: all but the system's.
  */
 export async function findChanged(
@@ -30,14 +32,14 @@ export async function findChanged(
     UNION ALL
     SELECT s.nspname, false, pg_catalog.array_agg(c.relname::text ORDER BY c.relname)
       FROM s JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid
-     WHERE c.relkind IN ('r', 'm', 'S')
-       AND (CASE c.relkind WHEN 'S' THEN pg_catalog.pg_relation_filenode(c.oid) IS NULL
-                 ELSE c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid) END)
+     WHERE c.relkind IN ('r', 'm', 'S', 'p', 'v', 'f')
+       AND (pg_catalog.to_regclass(pg_catalog.format('%I.%I', s.nspname, c.relname))::oid IS DISTINCT FROM c.oid
+            OR (c.relkind IN ('r', 'm') AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)))
      GROUP BY s.nspname`);
   const changed = new Map<string, string>();
   for (const { schema, names, isSchema } of rows) {
     if (isSchema) changed.set(schema, 'the schema was renamed or dropped');
-    else if (!changed.has(schema)) changed.set(schema, `rewritten, emptied or dropped: ${listSome(names)}`);
+    else if (!changed.has(schema)) changed.set(schema, `rewritten, emptied, renamed or dropped: ${listSome(names)}`);
   }
   return changed;
 }

@@ -1,12 +1,13 @@
 import type { Tenant } from '../../fleet/tenant.ts';
 import type { BackupManifest, ExtensionNeed } from '../repository/manifest.ts';
-import type { StoredArchive } from './run-dump.ts';
+import type { StoredArchive } from './archive-writer.ts';
 import type { Standing } from './snapshot.sql.ts';
 import type { Snapshot } from './snapshot-holder.ts';
 
 /** What all manifests of a run say. */
 export interface ManifestFacts {
   readonly run: string;
+  readonly environment: string;
   readonly tenantctl: string;
   readonly fromReplica: boolean;
 }
@@ -47,6 +48,7 @@ export function makeManifest(
       dump: header.dumpVersion ?? 'unknown',
     },
     run: facts.run,
+    environment: facts.environment,
     place: archive.place,
     labels: archive.tenant?.labels ?? {},
     snapshot: {

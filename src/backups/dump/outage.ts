@@ -5,7 +5,14 @@ const pauseMs = 1000;
 /** An attempt that takes longer than a refusal had its server. */
 const workedMs = 30_000;
 
+/** That of one database: what one batch has waited for, the next one does not wait for again. */
 export interface Outage {
+  /** performance.now() of the first attempt that failed; null: the server is there. */
+  awaySince: number | null;
+}
+
+export interface OutageOptions {
+  readonly outage: Outage;
   /** Milliseconds after which it is no outage any more. */
   readonly forMs: number;
   readonly stop: AbortSignal;
@@ -20,21 +27,24 @@ export interface Outage {
  * with the last error when that goes on for `forMs` milliseconds, or when the run is stopped.
  */
 export async function outlast<T>(
-  { forMs, stop, passes = isTransient, onWait }: Outage,
+  { outage, forMs, stop, passes = isTransient, onWait }: OutageOptions,
   work: () => Promise<T>,
 ): Promise<T> {
-  let awaySince: number | null = null;
-  for (;;) {
+  for (let isTold = false; ; ) {
     const triedAt = performance.now();
     try {
-      return await work();
+      const result = await work();
+      outage.awaySince = null;
+      return result;
     } catch (error) {
+      if (!passes(error)) outage.awaySince = null;
+      if (!passes(error) || stop.aborted) throw error;
       const now = performance.now();
       // Work that went well for a while before it failed begins a new outage.
-      const isNew: boolean = awaySince === null || now - triedAt > workedMs;
-      awaySince = isNew ? now : awaySince;
-      if (!passes(error) || stop.aborted || now - (awaySince ?? now) > forMs) throw error;
-      if (isNew) onWait(error);
+      if (outage.awaySince === null || now - triedAt > workedMs) outage.awaySince = now;
+      if (now - outage.awaySince > forMs) throw error;
+      if (!isTold) onWait(error);
+      isTold = true;
       await delay(pauseMs, undefined, { signal: stop }).catch(() => {});
       if (stop.aborted) throw error;
     }

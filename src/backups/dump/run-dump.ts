@@ -1,19 +1,16 @@
+import type { TenantError } from '../../errors.ts';
 import type { ClientTools } from '../../postgres/local/client-tools.ts';
 import { type RunningProgram, startProgram } from '../../postgres/programs.ts';
-import { type FinishedArchive, finishArchive } from '../archive/finish-archive.ts';
+import { finishArchive } from '../archive/finish-archive.ts';
 import { splitArchive } from '../archive/split-archive.ts';
 import type { TocEntry } from '../archive/types.ts';
 import type { BackupSubject } from '../repository/manifest.ts';
-import type { PutArchive, Repository } from '../repository/repository.ts';
-import { namedRoles } from './named-roles.ts';
+import type { Repository } from '../repository/repository.ts';
+import { ArchiveWriter, type StoredArchive, StoreGoneError } from './archive-writer.ts';
 import type { RateLimit } from './rate.ts';
 
 /** An archive of one tenant stays in memory up to this; a larger one is put together in a file. */
 const memoryLimitBytes = 16_000_000;
-
-/** Archives that are being written to the store while pg_dump goes on. */
-const mostInFlight = 4;
-const mostBytesInFlight = 32_000_000;
 
 /** What every pg_dump of a run has in common. */
 export interface DumpTools {
@@ -37,26 +34,25 @@ export interface SnapshotUse {
   readonly time: string;
 }
 
-/** An archive that is in the store, without a manifest yet. */
-export interface StoredArchive {
-  readonly subject: BackupSubject;
-  readonly time: string;
-  readonly put: PutArchive;
-  readonly tables: FinishedArchive['tables'];
-  readonly header: FinishedArchive['header'];
-  /** Owners and grantees that its SQL names. */
-  readonly roles: readonly string[];
-  readonly hasSequences: boolean;
+/** What became of the archives of one pg_dump, by schema. */
+export interface DumpedSchemas {
+  readonly stored: ReadonlyMap<string, StoredArchive>;
+  /** Those that the store did not take, and why. */
+  readonly refused: ReadonlyMap<string, TenantError>;
 }
 
-/** One pg_dump for many schemas, split into an archive each. When it fails nothing of it stays in the store. */
+/**
+ * One pg_dump for many schemas, split into an archive each. When it fails nothing of it stays in the store; an archive
+ * that the store does not take is its own tenant's failure, and the others go on.
+ */
 export async function dumpSchemas(
   dump: DumpTools,
   snapshot: SnapshotUse,
   subjects: ReadonlyMap<string, BackupSubject>,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, StoredArchive>> {
+): Promise<DumpedSchemas> {
   const stored = new Map<string, StoredArchive>();
+  const refused = new Map<string, TenantError>();
   const writer = new ArchiveWriter(dump.repository, snapshot.time, signal);
   const args = [...subjects.keys()].flatMap((schema) => ['-n', exactPattern(schema)]);
   try {
@@ -66,15 +62,20 @@ export async function dumpSchemas(
         memoryLimitBytes,
         spoolFile: (schema) => dump.repository.spoolFile(subjects.get(schema)!, snapshot.time),
         onFinished: (schema, archive) => {
-          return writer.write(subjects.get(schema)!, archive, (it) => void stored.set(schema, it));
+          return writer.write(subjects.get(schema)!, archive, {
+            stored: (it) => void stored.set(schema, it),
+            refused: (error) => void refused.set(schema, error),
+          });
         },
       });
       await writer.finish();
     });
-    return stored;
+    return { stored, refused };
   } catch (error) {
     await writer.takeBack();
-    throw error;
+    if (!(error instanceof StoreGoneError)) throw error;
+    const { lastRefusal } = error;
+    return { stored: new Map(), refused: new Map([...subjects.keys()].map((schema) => [schema, lastRefusal])) };
   }
 }
 
@@ -88,6 +89,7 @@ export async function dumpAlone(
 ): Promise<StoredArchive> {
   const writer = new ArchiveWriter(dump.repository, snapshot.time, signal);
   let stored: StoredArchive | null = null;
+  let refused: TenantError | null = null;
   try {
     await withDump(dump, snapshot, args, signal, async (source) => {
       const archive = await finishArchive(source, {
@@ -95,11 +97,17 @@ export async function dumpAlone(
         spoolFile: () => dump.repository.spoolFile(subject, snapshot.time),
         ...(keep === undefined ? {} : { keep }),
       });
-      await writer.write(subject, archive, (it) => {
-        stored = it;
+      await writer.write(subject, archive, {
+        stored: (it) => {
+          stored = it;
+        },
+        refused: (error) => {
+          refused = error;
+        },
       });
       await writer.finish();
     });
+    if (refused !== null) throw refused;
   } catch (error) {
     await writer.takeBack();
     throw error;
@@ -111,6 +119,13 @@ export async function dumpAlone(
 /** `-n` takes a pattern: in quotes, every character stands for itself. */
 export function exactPattern(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+const failedAtOnce = new WeakSet<object>();
+
+/** Did pg_dump end before it wrote anything? It may have been refused a connection, which it tells in words alone. */
+export function hasFailedAtOnce(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && failedAtOnce.has(error);
 }
 
 async function withDump(
@@ -132,21 +147,22 @@ async function withDump(
     env: dump.env,
     signal,
   });
-  let isAtEnd = false;
-  const source = throttled(program, dump.rate, signal, () => {
-    isAtEnd = true;
-  });
+  const seen = { hasBegun: false, isAtEnd: false };
+  const source = throttled(program, dump.rate, signal, seen);
   // Whoever cannot take the archive ends pg_dump; when pg_dump ended by itself, its own word is what went wrong.
   let isEndedByUs = false;
   const reading = read(source).catch((error: unknown) => {
-    isEndedByUs = !isAtEnd;
+    isEndedByUs = !seen.isAtEnd;
     if (isEndedByUs) program.stop();
     program.stdout.destroy();
     throw error;
   });
   const [result, end] = await Promise.allSettled([reading, program.ended]);
   signal.throwIfAborted();
-  if (end.status === 'rejected' && !isEndedByUs) throw end.reason;
+  if (end.status === 'rejected' && !isEndedByUs) {
+    if (!seen.hasBegun) failedAtOnce.add(end.reason);
+    throw end.reason;
+  }
   if (result.status === 'rejected') throw result.reason;
   if (end.status === 'fulfilled' && end.value.stderr.trim() !== '') dump.warn(end.value.stderr.trim());
 }
@@ -155,78 +171,12 @@ async function* throttled(
   program: RunningProgram,
   rate: RateLimit | null,
   signal: AbortSignal,
-  onEnd: () => void,
+  seen: { hasBegun: boolean; isAtEnd: boolean },
 ): AsyncGenerator<Buffer> {
   for await (const chunk of program.stdout as AsyncIterable<Buffer>) {
+    seen.hasBegun = true;
     if (rate !== null) await rate.take(chunk.length, signal);
     yield chunk;
   }
-  onEnd();
-}
-
-/** Writes finished archives to the store, a few at a time, so that pg_dump does not wait for each flush. */
-class ArchiveWriter {
-  readonly #repository: Repository;
-  readonly #time: string;
-  readonly #signal: AbortSignal;
-  readonly #writing = new Set<Promise<void>>();
-  readonly #begun: BackupSubject[] = [];
-  #bytes = 0;
-  #error: unknown = null;
-
-  constructor(repository: Repository, time: string, signal: AbortSignal) {
-    this.#repository = repository;
-    this.#time = time;
-    this.#signal = signal;
-  }
-
-  /** Resolves when there is room for the next one. */
-  async write(
-    subject: BackupSubject,
-    archive: FinishedArchive,
-    onStored: (stored: StoredArchive) => void,
-  ): Promise<void> {
-    const { sizeBytes } = archive.content;
-    this.#begun.push(subject);
-    this.#bytes += sizeBytes;
-    const writing = this.#put(subject, archive, onStored)
-      .catch((error: unknown) => {
-        this.#error ??= error;
-      })
-      .finally(() => {
-        this.#writing.delete(writing);
-        this.#bytes -= sizeBytes;
-      });
-    this.#writing.add(writing);
-    while (this.#writing.size >= mostInFlight || (this.#writing.size > 0 && this.#bytes > mostBytesInFlight)) {
-      await Promise.race(this.#writing);
-    }
-    if (this.#error !== null) throw this.#error;
-  }
-
-  async finish(): Promise<void> {
-    await Promise.all(this.#writing);
-    if (this.#error !== null) throw this.#error;
-  }
-
-  /** Removes what was stored; what cannot be removed has no manifest and is no backup. */
-  async takeBack(): Promise<void> {
-    await Promise.all(this.#writing);
-    for (const subject of this.#begun) await this.#repository.removeArchive(subject, this.#time).catch(() => {});
-  }
-
-  async #put(
-    subject: BackupSubject,
-    archive: FinishedArchive,
-    onStored: (stored: StoredArchive) => void,
-  ): Promise<void> {
-    try {
-      const put = await this.#repository.putArchive(subject, this.#time, archive.content, this.#signal);
-      const { tables, header, entries } = archive;
-      const hasSequences = entries.some(({ kind }) => kind === 'SEQUENCE SET');
-      onStored({ subject, time: this.#time, put, tables, header, roles: namedRoles(entries), hasSequences });
-    } finally {
-      await archive.discard();
-    }
-  }
+  seen.isAtEnd = true;
 }

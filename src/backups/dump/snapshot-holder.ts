@@ -51,6 +51,8 @@ export class SnapshotHolder {
   #keyHolder: BorrowedSession | null = null;
   #snapshot: Snapshot | null = null;
   #users = 0;
+  /** The number of the last snapshot that was lent. */
+  #used = 0;
   /** Snapshots up to this number are gone. */
   #lost = 0;
   #renewing: Promise<void> | null = null;
@@ -104,6 +106,7 @@ export class SnapshotHolder {
       const reason = this.#whyNew(least);
       if (reason === null && this.#snapshot !== null) {
         this.#users += 1;
+        this.#used = this.#snapshot.number;
         return this.#snapshot;
       }
       this.#options.stop.throwIfAborted();
@@ -122,7 +125,9 @@ export class SnapshotHolder {
     const snapshot = this.#snapshot;
     if (snapshot === null) return 'first';
     if (this.isLost(snapshot) || this.#keyHolder?.session.isBroken === true) return 'lost';
-    if (performance.now() - snapshot.takenHereAt > this.#options.maxAgeMs) return 'age';
+    // One that was just taken serves once, however short its life is to be.
+    const isOld = performance.now() - snapshot.takenHereAt > this.#options.maxAgeMs;
+    if (isOld && this.#used === snapshot.number) return 'age';
     return snapshot.number < least ? 'changed' : null;
   }
 

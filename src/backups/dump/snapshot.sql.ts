@@ -85,10 +85,10 @@ export async function readLockTable(session: Session): Promise<{ readonly capaci
   return row ?? { capacity: 0, held: 0 };
 }
 
-/** Tells by its change that a table got another file: rewritten, truncated, or dropped. */
+/** Tells by its change that a table got another file or another name: rewritten, truncated, replaced, dropped. */
 export async function readFilenodes(session: Session, schemas: readonly string[]): Promise<string> {
   const [row] = await session.query<{ files: string | null }>(sql`
-    SELECT pg_catalog.string_agg(c.oid || ':' || coalesce(pg_catalog.pg_relation_filenode(c.oid), 0), ',' ORDER BY c.oid) AS files
+    SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', c.oid, c.relname, pg_catalog.pg_relation_filenode(c.oid)), ',' ORDER BY c.oid) AS files
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'm') AND n.nspname = ANY (${schemas}::text[])`);
   return row?.files ?? '';

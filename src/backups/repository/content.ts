@@ -24,13 +24,20 @@ export async function* readContent(content: Content, signal?: AbortSignal): Asyn
 export class Hashing {
   readonly #hash = createHash('sha256');
   #sizeBytes = 0;
+  #isWhole = false;
 
-  async *through(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async *through<Bytes extends Uint8Array>(source: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
     for await (const chunk of source) {
       this.#hash.update(chunk);
       this.#sizeBytes += chunk.length;
       yield chunk;
     }
+    this.#isWhole = true;
+  }
+
+  /** Has it come to its end? */
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   /** Of all that came through; to be asked once. */

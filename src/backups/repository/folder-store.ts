@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { TenantError } from '../../errors.ts';
 import { readContent } from './content.ts';
+import { codeOf, readError, writeError } from './file-errors.ts';
 import { inParallel } from './in-parallel.ts';
 import { isRewritable, namePattern } from './names.ts';
 import type { BackupStore, Content, StoredFile } from './store.ts';
@@ -169,7 +170,7 @@ function isOurs(name: string): boolean {
 }
 
 /** A name that no other process has. */
-export function partialPath(target: string): string {
+function partialPath(target: string): string {
   return `${target}.${randomBytes(6).toString('hex')}${partialSuffix}`;
 }
 
@@ -237,38 +238,6 @@ async function flushFolder(folder: string): Promise<void> {
   );
 }
 
-const hints: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full: make room, or let `tenantctl backups expire` do it',
-  EDQUOT: 'the quota of the disk is used up',
-  EROFS: 'the file system is mounted read-only',
-  EACCES: 'look at the permissions of the folder',
-  EEXIST: 'a backup is never written over: another dump took it at the same instant',
-};
-
-function writeError(file: string, cause: unknown): TenantError {
-  const code = codeOf(cause);
-  const hint = hints[code];
-  const why = code === 'EEXIST' ? 'it is there already' : code;
-  return new TenantError(
-    { message: `${file} cannot be written: ${why}`, code: 'store', ...(hint !== undefined && { hint }) },
-    { cause },
-  );
-}
-
-function readError(file: string, cause: unknown): TenantError {
-  const hint = hints[codeOf(cause)];
-  return new TenantError(
-    { message: `${file} cannot be read: ${codeOf(cause)}`, code: 'store', ...(hint !== undefined && { hint }) },
-    { cause },
-  );
-}
-
 function isMissing(error: unknown): boolean {
   return codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
-}
-
-/** `ENOSPC`, or what the error says when it has no such word. */
-function codeOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code ?? message;
 }

@@ -29,6 +29,8 @@ export interface BackupManifest {
   /** Of tenantctl, of the server, and of the pg_dump that wrote it. */
   readonly versions: { readonly tenantctl: string; readonly server: string; readonly dump: string };
   readonly run: string;
+  /** Of the inventory that it was dumped by. */
+  readonly environment: string;
   /** Where it was when it was dumped. */
   readonly place: { readonly server: string; readonly database: string; readonly schema: string | null };
   readonly labels: Labels;

@@ -89,6 +89,18 @@ export function subjectFolder(subject: BackupSubject): string {
   }
 }
 
+/** For people: a tenant's id; of what tenants share, `_shared/main/saas`. */
+export function subjectName(subject: BackupSubject): string {
+  switch (subject.kind) {
+    case 'tenant':
+      return subject.tenant;
+    case 'roles':
+      return `${kinds.roles}/${subject.server}`;
+    default:
+      return `${kinds[subject.kind]}/${subject.server}/${subject.database}`;
+  }
+}
+
 /** What a folder holds backups of; null: not ours. Names that were cut come out as their folder has them. */
 export function folderSubject(folder: string): BackupSubject | null {
   const [first = '', ...rest] = folder.split('/');

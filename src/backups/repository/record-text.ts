@@ -37,6 +37,7 @@ const manifestShape = object({
   time: matching(/^\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z$/, 'a time like 2026-11-22T101500.123Z'),
   versions: object({ tenantctl: text, server: text, dump: text }),
   run: text,
+  environment: text,
   place: object({ server: text, database: text, schema: orNull(text) }),
   labels: texts,
   snapshot: object({ takenAt: instant, lsn: text, isCommon: flag, reason: text, fromReplica: flag }, ['reason']),

@@ -1,16 +1,16 @@
-import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { TenantError } from '../../errors.ts';
 import type { Backup, Pin, VerificationRecord, VerificationResult } from './backup.ts';
+import { baseOf, filesBesideManifest, isEncrypted } from './backup-files.ts';
 import { type BackupFilter, readCatalogue, readOne, readRecord } from './catalogue.ts';
-import { type Digest, digestOf, Hashing, readContent, textContent } from './content.ts';
-import { decrypt, encrypt, type Identities, NoKeyError } from './encryption.ts';
+import { textContent } from './content.ts';
+import { decrypt, type Identities, NoKeyError } from './encryption.ts';
 import type { BackupManifest, BackupSubject } from './manifest.ts';
 import { archiveKey, baseKey } from './names.ts';
 import { manifestText, pinText, readVerification, verificationText } from './record-text.ts';
+import { seal } from './seal.ts';
 import { Spool } from './spool.ts';
 import type { BackupStore, Content } from './store.ts';
 
@@ -20,6 +20,8 @@ export interface RepositoryOptions {
   /** age recipients, checked by `checkRecipients`; empty: what is written is not encrypted. */
   readonly recipients: readonly string[];
   readonly identities: Identities | null;
+  /** Whose backups the first place keeps; null, or not given: it has none yet. */
+  readonly environment?: string | null;
   readonly now: () => Date;
 }
 
@@ -36,6 +38,8 @@ const leftoverMs = 24 * 3_600_000;
 export class Repository {
   /** Of the first place, for messages. */
   readonly name: string;
+  /** Whose backups the first place keeps; null: nothing was dumped there yet. */
+  readonly environment: string | null;
   readonly #store: BackupStore;
   readonly #copy: BackupStore | null;
   readonly #recipients: readonly string[];
@@ -45,8 +49,9 @@ export class Repository {
   /** Archives whose copy failed, by their manifests' way: it makes no sense to copy those then. */
   readonly #uncopied = new Map<string, unknown>();
 
-  constructor({ store, copy, recipients, identities, now }: RepositoryOptions) {
+  constructor({ store, copy, recipients, identities, environment = null, now }: RepositoryOptions) {
     this.name = store.name;
+    this.environment = environment;
     this.#store = store;
     this.#copy = copy;
     this.#recipients = recipients;
@@ -76,7 +81,8 @@ export class Repository {
   /** Stores an archive; it becomes a backup by its manifest. A spooled file is moved away from where it was. */
   async putArchive(subject: BackupSubject, time: string, content: Content, signal?: AbortSignal): Promise<PutArchive> {
     const key = this.keyOf(subject, time);
-    const { archive, file, stored } = await this.#seal(key, content, signal);
+    const spoolPath = async () => this.#spool.path(path.posix.basename(key), await this.#store.spoolFolder(key));
+    const { archive, file, stored } = await seal(content, this.#recipients, spoolPath, signal);
     try {
       await this.#store.put(key, stored, signal);
       await this.#copyArchive(subject, time, stored, signal);
@@ -89,24 +95,31 @@ export class Repository {
   }
 
   /** Makes a backup of what was stored. */
-  async putManifest(manifest: BackupManifest): Promise<void> {
+  async putManifest(manifest: BackupManifest, signal?: AbortSignal): Promise<void> {
     const { subject, time } = manifest;
     const base = baseKey(subject, time);
     const key = `${base}.json`;
     const content = textContent(manifestText(manifest));
-    await this.#store.put(key, content);
+    await this.#store.put(key, content, signal);
     const uncopied = this.#uncopied.get(base);
     this.#uncopied.delete(base);
     if (uncopied !== undefined) throw this.#copyError(uncopied);
-    await this.#putCopy(key, content);
+    await this.#putCopy(key, content, signal);
   }
 
   /** Takes back the archive of a dump that came to nothing. */
   async removeArchive(subject: BackupSubject, time: string): Promise<void> {
-    this.#uncopied.delete(baseKey(subject, time));
-    const keys = [this.keyOf(subject, time)];
-    await this.#store.remove(keys);
-    await this.#copy?.remove(keys);
+    await this.removeArchives([subject], time);
+  }
+
+  /** Takes back archives of one dump; a manifest that nobody knows to be there or not goes first. */
+  async removeArchives(subjects: readonly BackupSubject[], time: string): Promise<void> {
+    if (subjects.length === 0) return;
+    for (const subject of subjects) this.#uncopied.delete(baseKey(subject, time));
+    for (const store of [this.#store, this.#copy]) {
+      await store?.remove(subjects.map((subject) => `${baseKey(subject, time)}.json`));
+      await store?.remove(subjects.map((subject) => this.keyOf(subject, time)));
+    }
   }
 
   /** By subject, the newest first; also what is no backup, with the reason in `state` and `problem`. */
@@ -186,50 +199,6 @@ export class Repository {
     await this.#spool.close();
   }
 
-  /** What will be stored, and the hashes of that and of the archive, from one reading. */
-  async #seal(
-    key: string,
-    content: Content,
-    signal?: AbortSignal,
-  ): Promise<{ readonly archive: Digest; readonly file: Digest; readonly stored: Content }> {
-    if (this.#recipients.length === 0) {
-      const digest = await digestOf(readContent(content, signal));
-      return { archive: digest, file: digest, stored: content };
-    }
-    const plain = new Hashing();
-    const sealed = new Hashing();
-    const bytes = sealed.through(encrypt(plain.through(readContent(content, signal)), this.#recipients));
-    const kept = await this.#keep(key, content.kind, bytes, signal);
-    const [archive, file] = [plain.digest(), sealed.digest()];
-    return { archive, file, stored: { ...kept, sizeBytes: file.sizeBytes } };
-  }
-
-  /** In memory what came from there, else in a file. */
-  async #keep(
-    key: string,
-    kind: Content['kind'],
-    bytes: AsyncIterable<Uint8Array>,
-    signal?: AbortSignal,
-  ): Promise<Content> {
-    if (kind === 'bytes') {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of bytes) chunks.push(chunk);
-      return { kind, sizeBytes: 0, chunks };
-    }
-    const spooled = await this.#spool.path(path.posix.basename(key), await this.#store.spoolFolder(key));
-    try {
-      const file = createWriteStream(spooled, { flags: 'wx', mode: 0o600, highWaterMark: 1 << 20 });
-      await pipeline(bytes, file, ...(signal === undefined ? [] : [{ signal }]));
-    } catch (cause) {
-      await rm(spooled, { force: true });
-      signal?.throwIfAborted();
-      if (cause instanceof TenantError) throw cause;
-      const { code, message } = cause as NodeJS.ErrnoException;
-      throw new TenantError({ message: `${spooled} cannot be written: ${code ?? message}`, code: 'store' }, { cause });
-    }
-    return { kind, sizeBytes: 0, path: spooled, isOurs: true };
-  }
-
   async #copyArchive(subject: BackupSubject, time: string, stored: Content, signal?: AbortSignal): Promise<void> {
     if (this.#copy === null) return;
     const key = this.keyOf(subject, time);
@@ -249,10 +218,11 @@ export class Repository {
     await this.#putCopy(key, content);
   }
 
-  async #putCopy(key: string, content: Content): Promise<void> {
+  async #putCopy(key: string, content: Content, signal?: AbortSignal): Promise<void> {
     try {
-      await this.#copy?.put(key, content);
+      await this.#copy?.put(key, content, signal);
     } catch (error) {
+      signal?.throwIfAborted();
       throw this.#copyError(error);
     }
   }
@@ -282,18 +252,4 @@ export class Repository {
       { cause },
     );
   }
-}
-
-function isEncrypted(backup: Backup): boolean {
-  return backup.keys.file?.endsWith('.age') === true;
-}
-
-/** The way to its files, also where its id is not known because it was too long for a folder's name. */
-function baseOf({ keys, subject, time }: Backup): string {
-  const known = keys.file ?? keys.manifest ?? keys.verified ?? keys.pin;
-  return known === null ? baseKey(subject, time) : `${known.slice(0, known.lastIndexOf('/'))}/${time}`;
-}
-
-function filesBesideManifest(backup: Backup): readonly string[] {
-  return ['.dump', '.dump.age', '.sql', '.sql.age', '.verified.json', '.pin.json'].map((end) => baseOf(backup) + end);
 }

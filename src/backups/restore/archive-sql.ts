@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import type { ClientTools } from '../../postgres/local/client-tools.ts';
-import { startProgram } from '../../postgres/programs.ts';
+import type { TocEntry } from '../archive/types.ts';
+import { readArchive } from '../restore-archive.ts';
+import { type CheckedArchive, withoutRows } from './checked-archive.ts';
 import type { PsqlTransaction } from './psql-transaction.ts';
 
 export interface ArchiveSql {
   readonly tools: ClientTools;
-  /** Path of the archive. */
-  readonly file: string;
+  readonly archive: CheckedArchive;
   readonly signal: AbortSignal;
   /** Of the server that will run it. */
   readonly serverMajor: number;
@@ -18,23 +19,47 @@ export interface ArchiveSql {
 /** Feeds some entries of an archive to a transaction, in the order in which they are listed. No entries, no work. */
 export async function feedEntries(
   transaction: PsqlTransaction,
-  { tools, file, signal, serverMajor }: ArchiveSql,
+  sql: ArchiveSql,
   dumpIds: readonly number[],
 ): Promise<void> {
-  if (dumpIds.length === 0) return;
+  for (const ids of cutPasses(sql.archive.toc.entries, dumpIds)) await feedPass(transaction, sql, ids);
+}
+
+/** What comes from a stream comes in the archive's own order: rows that are wanted in another one take a pass each. */
+function cutPasses(entries: readonly TocEntry[], dumpIds: readonly number[]): readonly (readonly number[])[] {
+  const rowsAt = new Map(entries.flatMap(({ dumpId, hasDumper }, index) => (hasDumper ? [[dumpId, index]] : [])));
+  const passes: number[][] = [];
+  let last = -1;
+  for (const id of dumpIds) {
+    const at = rowsAt.get(id) ?? last;
+    if (passes.length === 0 || at < last) passes.push([]);
+    passes.at(-1)!.push(id);
+    last = at;
+  }
+  return passes;
+}
+
+async function feedPass(
+  transaction: PsqlTransaction,
+  { tools, archive, signal, serverMajor }: ArchiveSql,
+  dumpIds: readonly number[],
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tenantctl-list-'));
   try {
     const list = join(folder, 'entries');
     await writeFile(list, dumpIds.map((id) => `${id};\n`).join(''));
-    const program = startProgram(tools, 'pg_restore', {
-      args: ['--file=-', `--use-list=${list}`, file],
-      env: {},
-      signal,
+    const wanted = new Set(dumpIds);
+    const hasRows = archive.toc.entries.some(({ dumpId, hasDumper }) => hasDumper && wanted.has(dumpId));
+    const reading = readArchive({
+      // What comes at the very end of a long restore must not hang on one more download.
+      archive: hasRows ? await archive.open(signal) : withoutRows(archive.toc),
+      ...{ tools, signal, env: {} },
+      args: ['--file=-', `--use-list=${list}`],
     });
     try {
-      await transaction.feed(ownSettings(program.stdout, serverMajor), program.ended);
+      await transaction.feed(ownSettings(reading.stdout, serverMajor), reading.ended);
     } finally {
-      program.stop();
+      reading.stop();
     }
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -1,31 +1,19 @@
 import { TenantError } from '../../errors.ts';
 import { quoteQualified } from '../../postgres/identifiers.ts';
+import { plural } from '../../words.ts';
 import type { ArchivedTable } from '../archive/types.ts';
+import { findRowDifferences } from '../row-differences.ts';
 import { literal, type SqlRunner } from './sql-text.ts';
 
-/** Tables of one statement: a count each. */
+/** Tables of one statement. */
 const tablesAtOnce = 100;
 
 /** Compares the rows that arrived with those that the manifest counts, where it could count them. Throws a TenantError `rows-differ`. */
 export async function compareRows(runner: SqlRunner, tables: readonly ArchivedTable[]): Promise<void> {
-  const differences: string[] = [];
-  const counted = tables.filter(({ rows }) => rows !== null);
-  for (let from = 0; from < counted.length; from += tablesAtOnce) {
-    const some = counted.slice(from, from + tablesAtOnce);
-    const counts = some.map(({ schema, name }, index) => {
-      return `SELECT ${index} AS index, pg_catalog.count(*) AS rows FROM ONLY ${quoteQualified(schema, name)}`;
-    });
-    for (const { index, rows } of await runner.rows<{ index: number; rows: string | number }>(
-      counts.join(' UNION ALL '),
-    )) {
-      const table = some[index];
-      if (table === undefined || Number(rows) === table.rows) continue;
-      differences.push(`${table.schema}.${table.name}: ${rows} rows, and ${table.rows} in the manifest`);
-    }
-  }
+  const differences = await findRowDifferences(runner, tables);
   if (differences.length === 0) return;
   throw new TenantError({
-    message: `${differences.length} restored tables do not have the rows that their manifest counts`,
+    message: `${plural(differences.length, 'restored table does', 'restored tables do')} not have the rows that the manifest counts`,
     code: 'rows-differ',
     detail: differences.slice(0, 20).join('; '),
     hint: 'nothing was kept; a trigger or rule that runs while it is restored may do that, or a damaged archive: tenantctl verify',

@@ -4,11 +4,14 @@ import type { TocEntry } from '../archive/types.ts';
 export interface EntryOrder {
   readonly first: readonly number[];
   /**
-   * Foreign keys and what hangs on them. A key to a shared table keeps that table's writers waiting until the
-   * transaction ends, so they come last, when all rows are in and counted.
+   * What comes when all rows are in and counted. Foreign keys and what hangs on them: a key to a shared table keeps that
+   * table's writers waiting until the transaction ends. And row-level security: who is no superuser could not count the
+   * rows of a table that forces it on its owner.
    */
   readonly last: readonly number[];
 }
+
+const comesLast = new Set(['FK CONSTRAINT', 'POLICY', 'ROW SECURITY']);
 
 /** Entries that pg_restore reads for itself and that are in no list. */
 const ofThePreamble = new Set(['ENCODING', 'STDSTRINGS', 'SEARCHPATH']);
@@ -18,18 +21,8 @@ export function orderEntries(entries: readonly TocEntry[]): EntryOrder {
   const first: number[] = [];
   for (const { dumpId, kind, dependencies } of entries) {
     if (ofThePreamble.has(kind)) continue;
-    if (kind === 'FK CONSTRAINT' || dependencies.some((id) => last.has(id))) last.add(dumpId);
+    if (comesLast.has(kind) || dependencies.some((id) => last.has(id))) last.add(dumpId);
     else first.push(dumpId);
   }
   return { first, last: [...last] };
-}
-
-/** The rows of these tables, in this order. */
-export function rowEntries(entries: readonly TocEntry[], schema: string, tables: readonly string[]): TocEntry[] {
-  const byName = new Map(
-    entries.flatMap((entry) =>
-      entry.kind === 'TABLE DATA' && entry.namespace === schema ? [[entry.tag, entry] as const] : [],
-    ),
-  );
-  return tables.flatMap((name) => byName.get(name) ?? []);
 }

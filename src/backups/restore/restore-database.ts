@@ -1,13 +1,14 @@
 import { TenantError } from '../../errors.ts';
 import { quoteIdentifier } from '../../postgres/identifiers.ts';
-import { runProgram } from '../../postgres/programs.ts';
-import type { TocEntry } from '../archive/types.ts';
+import type { Toc, TocEntry } from '../archive/types.ts';
+import { restoreArchive } from '../restore-archive.ts';
+import type { CheckedArchive } from './checked-archive.ts';
+import { claimDatabase, dropUnfinished, unfinishedComment } from './claimed-database.ts';
 import { analyseTables, compareRows } from './compare-rows.ts';
-import { commentOnDatabase, databaseComment } from './database-properties.ts';
-import { readArchiveToc } from './fetch-archive.ts';
+import { commentOnDatabase, copyDatabaseAccess, copyDatabaseSettings, databaseComment } from './database-properties.ts';
 import { programFailure } from './program-failure.ts';
-import { type FetchedArchive, type Restored, type RestoreJob, restoredComment } from './restore-types.ts';
-import { databaseExists, literal, type SqlRunner } from './sql-text.ts';
+import { type RestoreJob, restoredComment } from './restore-types.ts';
+import { databaseExists, dropDatabase, inTransaction, literal, type SqlRunner } from './sql-text.ts';
 
 /** How a restore reaches its server beside the session that holds the tenant's locks. */
 export interface ServerAccess {
@@ -17,53 +18,79 @@ export interface ServerAccess {
   readonly within: <T>(database: string, work: (runner: SqlRunner) => Promise<T>) => Promise<T>;
 }
 
-/** Makes a database of an archive beside what lives; one that cannot be completed is dropped again. */
+export interface DatabaseJob extends RestoreJob {
+  /** The database that the tenant lives in, or lived in: who may connect to it may connect to its copy. */
+  readonly living: string;
+}
+
+/**
+ * Makes a database of an archive beside what lives; one that cannot be completed is dropped again. Resolves to what is to
+ * be said of it.
+ */
 export async function restoreDatabase(
   runner: SqlRunner,
-  job: RestoreJob,
-  archive: FetchedArchive,
+  job: DatabaseJob,
+  archive: CheckedArchive,
   access: ServerAccess,
-): Promise<Restored> {
-  const { tenant, run, manifest, way, onStep } = job;
+): Promise<readonly string[]> {
+  const { tenant, run, manifest, way, onStep, living } = job;
   const { database } = way.to;
-  await dropUnfinished(runner, tenant);
-  if (await databaseExists(runner, database)) throw targetExists(database);
-  const { entries } = await readArchiveToc(archive.path);
   onStep('creating the database');
-  await runner.run(createDatabase(database, entries, await likeLiving(runner, manifest.place.database)));
+  const release = await claimDatabase(runner, database);
   try {
-    await commentOnDatabase(runner, database, unfinishedComment(tenant, run));
-    onStep('restoring');
-    await runRestore(job, archive, await access.envFor(database));
-    onStep('comparing rows');
-    await access.within(database, async (inside) => {
-      await compareRows(inside, manifest.tables);
-      await analyseTables(inside, manifest.tables);
-    });
-    await commentOnDatabase(runner, database, restoredComment(tenant, manifest, run));
-  } catch (error) {
-    await runner.run(dropDatabase(database)).catch(() => {});
-    throw error;
+    await dropUnfinished(runner, tenant);
+    if (await databaseExists(runner, database)) throw targetExists(database);
+    await runner.run(createDatabase(database, archive.toc.entries, await likeLiving(runner, living)));
+    try {
+      await commentOnDatabase(runner, database, unfinishedComment(tenant, run));
+      // Anybody may connect to a new database, and this one fills with a tenant's data.
+      await runner.run(`REVOKE CONNECT, TEMPORARY ON DATABASE ${quoteIdentifier(database)} FROM PUBLIC`);
+      const isLike = await copyDatabaseAccess(runner, living, database);
+      await runner.run(`ALTER DATABASE ${quoteIdentifier(database)} ALLOW_CONNECTIONS true`);
+      onStep('restoring');
+      await runRestore(job, archive, await access.envFor(database));
+      onStep('comparing rows');
+      await access.within(database, async (inside) => {
+        await compareRows(inside, manifest.tables);
+        await analyseTables(inside, manifest.tables);
+      });
+      onStep('settling the database');
+      await inTransaction(runner, () => copyDatabaseSettings(runner, living, database));
+      await commentOnDatabase(runner, database, restoredComment(tenant, manifest, run));
+      return isLike ? [] : [closedRemark(database)];
+    } catch (error) {
+      await runner.run(dropDatabase(database)).catch(() => {});
+      throw error;
+    }
+  } finally {
+    await release();
   }
-  return { old: null, remarks: [] };
+}
+
+export function closedRemark(database: string): string {
+  return `only its owner may connect to ${database}: GRANT CONNECT ON DATABASE ${quoteIdentifier(database)} TO …`;
 }
 
 /**
  * What an archive tells of the database itself: owner, settings, grants, in statements that name it as it was called
- * then. For a tenant whose own database is gone.
+ * then. For a tenant whose own database is gone. False: it tells nothing of a database of that name.
  */
-export async function giveArchivedProperties(runner: SqlRunner, path: string): Promise<void> {
-  const { entries } = await readArchiveToc(path);
+export async function giveArchivedProperties(runner: SqlRunner, { entries }: Toc, name: string): Promise<boolean> {
   const database = entries.find(({ kind }) => kind === 'DATABASE');
-  if (database === undefined) return;
-  if (database.owner) {
-    await runner.run(`ALTER DATABASE ${quoteIdentifier(database.tag)} OWNER TO ${quoteIdentifier(database.owner)}`);
-  }
-  for (const { kind, definition, dependencies } of entries) {
-    const isAbout = ['ACL', 'COMMENT'].includes(kind) && dependencies.includes(database.dumpId);
-    const isItsOwn = kind === 'DATABASE PROPERTIES' || isAbout;
-    if (isItsOwn && definition !== null) await runner.run(definition);
-  }
+  // Of another name its statements would be about somebody else's database.
+  if (database === undefined || database.tag !== name) return false;
+  const quoted = quoteIdentifier(name);
+  await inTransaction(runner, async () => {
+    if (database.owner) await runner.run(`ALTER DATABASE ${quoted} OWNER TO ${quoteIdentifier(database.owner)}`);
+    // Its grants are told as what differs from those of a new database.
+    await runner.run(`GRANT CONNECT, TEMPORARY ON DATABASE ${quoted} TO PUBLIC`);
+    for (const { kind, definition, dependencies } of entries) {
+      const isAbout = ['ACL', 'COMMENT'].includes(kind) && dependencies.includes(database.dumpId);
+      const isItsOwn = kind === 'DATABASE PROPERTIES' || isAbout;
+      if (isItsOwn && definition !== null) await runner.run(definition);
+    }
+  });
+  return true;
 }
 
 /** The place of this very run is complete already. */
@@ -75,38 +102,14 @@ export async function isDatabaseRestored(
   return (await databaseComment(runner, database)) === restoredComment(tenant, manifest, run);
 }
 
-function unfinishedComment(tenant: string, run: string): string {
-  return `${unfinishedPrefix(tenant)}${run}`;
-}
-
-function unfinishedPrefix(tenant: string): string {
-  return `tenantctl: unfinished restore of tenant ${tenant}, run `;
-}
-
-/** Under the tenant's lock nobody else restores it: what is unfinished was left by a run that was killed. */
-async function dropUnfinished(runner: SqlRunner, tenant: string): Promise<void> {
-  const left = await runner.rows<{ name: string }>(`
-    SELECT d.datname AS name FROM pg_catalog.pg_database d
-     WHERE pg_catalog.starts_with(d.datname, 'tenantctl_restore_')
-       AND pg_catalog.starts_with(pg_catalog.shobj_description(d.oid, 'pg_database'), ${literal(unfinishedPrefix(tenant))})`);
-  for (const { name } of left) await runner.run(dropDatabase(name));
-}
-
-function dropDatabase(name: string): string {
-  return `DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`;
-}
-
 async function runRestore(
   { tools, signal }: RestoreJob,
-  { path }: FetchedArchive,
+  { open }: CheckedArchive,
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
-  // Empty: the database is PGDATABASE. A name here would be read as a connection string if it looked like one.
-  const args = ['--exit-on-error', '--no-password', '--dbname=', path];
   try {
-    await runProgram(tools, 'pg_restore', { args, env, signal });
+    await restoreArchive({ archive: await open(signal), env, tools, args: [], signal });
   } catch (error) {
-    signal.throwIfAborted();
     throw programFailure(error);
   }
 }
@@ -117,7 +120,9 @@ function createDatabase(name: string, entries: readonly TocEntry[], living: stri
   // `CREATE DATABASE name WITH TEMPLATE = template0 ENCODING = …;` with the name quoted or not.
   const options =
     told === null ? null : /^CREATE DATABASE (?:"(?:[^"]|"")*"|\S+)(?<options> WITH .*?);?\s*$/s.exec(told);
-  return `CREATE DATABASE ${quoteIdentifier(name)}${options?.groups?.options ?? living ?? ' WITH TEMPLATE = template0'}`;
+  const like = options?.groups?.options ?? living ?? ' WITH TEMPLATE = template0';
+  // Nobody gets in before it is said who may.
+  return `CREATE DATABASE ${quoteIdentifier(name)}${like} ALLOW_CONNECTIONS = false`;
 }
 
 async function likeLiving(runner: SqlRunner, database: string): Promise<string | null> {

@@ -1,11 +1,11 @@
 import { TenantError } from '../../errors.ts';
 import { listNames, plural } from '../../words.ts';
 import { feedEntries } from './archive-sql.ts';
+import type { CheckedArchive } from './checked-archive.ts';
 import { analyseTables, compareRows, findOldNames } from './compare-rows.ts';
 import { orderEntries } from './entry-lists.ts';
-import { readArchiveToc } from './fetch-archive.ts';
 import { type PsqlOptions, PsqlTransaction } from './psql-transaction.ts';
-import { type FetchedArchive, type Restored, type RestoreJob, restoredComment } from './restore-types.ts';
+import { type Restored, type RestoreJob, restoredComment } from './restore-types.ts';
 import { commentOnSchema, schemaComment, settleSwapped } from './schema-properties.ts';
 import { renameSchema, type SqlRunner, schemaExists } from './sql-text.ts';
 
@@ -19,15 +19,15 @@ import { renameSchema, type SqlRunner, schemaExists } from './sql-text.ts';
  */
 export async function restoreSchema(
   job: RestoreJob,
-  archive: FetchedArchive,
+  archive: CheckedArchive,
   psql: Pick<PsqlOptions, 'env' | 'endBackend'>,
 ): Promise<Restored> {
-  const { entries } = await readArchiveToc(archive.path);
-  const { first, last } = orderEntries(entries);
+  const { first, last } = orderEntries(archive.toc.entries);
   const { tools, signal, serverMajor, onStep, manifest } = job;
-  const sql = { tools, signal, serverMajor, file: archive.path };
+  const sql = { tools, signal, serverMajor, archive };
   return PsqlTransaction.use({ tools, signal, ...psql }, async (transaction) => {
     await transaction.run(`SET LOCAL lock_timeout = ${Math.trunc(job.lockTimeoutMs)}`);
+    onStep('making room for its name');
     const room = await makeRoom(transaction, job);
     onStep('restoring');
     await feedEntries(transaction, sql, first);
@@ -37,6 +37,7 @@ export async function restoreSchema(
     await analyseTables(transaction, manifest.tables);
     onStep('restoring foreign keys');
     await feedEntries(transaction, sql, last);
+    onStep('giving it its name');
     await giveNames(transaction, job, room);
     return { old: room.hasOld ? job.way.oldName : null, remarks };
   });

@@ -38,12 +38,6 @@ export interface RestoreJob {
   readonly onStep: (step: string) => void;
 }
 
-/** An archive on this machine that is what its manifest says. */
-export interface FetchedArchive {
-  readonly path: string;
-  readonly discard: () => Promise<void>;
-}
-
 /** What came of it, beside what was planned. */
 export interface Restored {
   /** Name of the one that lived there before; null: nothing did, or it still does. */

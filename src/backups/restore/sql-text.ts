@@ -19,6 +19,19 @@ export function sessionRunner(session: Session): SqlRunner {
   };
 }
 
+/** All of it, or nothing. */
+export async function inTransaction<T>(runner: SqlRunner, work: () => Promise<T>): Promise<T> {
+  await runner.run('BEGIN');
+  try {
+    const result = await work();
+    await runner.run('COMMIT');
+    return result;
+  } catch (error) {
+    await runner.run('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
 /** A text as a constant of SQL, whatever `standard_conforming_strings` says. */
 export function literal(text: string): string {
   if (text.includes('\0')) throw new RangeError('a text for the server cannot hold a NUL character');
@@ -43,4 +56,8 @@ export async function schemaExists(runner: SqlRunner, schema: string): Promise<b
 export async function databaseExists(runner: SqlRunner, database: string): Promise<boolean> {
   const rows = await runner.rows(`SELECT 1 FROM pg_catalog.pg_database WHERE datname = ${literal(database)}`);
   return rows.length > 0;
+}
+
+export function dropDatabase(name: string): string {
+  return `DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`;
 }

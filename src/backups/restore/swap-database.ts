@@ -4,7 +4,7 @@ import { quoteIdentifier } from '../../postgres/identifiers.ts';
 import { plural } from '../../words.ts';
 import { commentOnDatabase, copyDatabaseProperties, databaseComment } from './database-properties.ts';
 import { oldComment } from './restore-types.ts';
-import { databaseExists, literal, type SqlRunner } from './sql-text.ts';
+import { databaseExists, inTransaction, literal, type SqlRunner } from './sql-text.ts';
 
 export interface DatabaseSwap {
   readonly tenant: string;
@@ -28,8 +28,7 @@ export async function swapDatabases(runner: SqlRunner, second: SqlRunner, swap: 
   const { living, restored, old } = swap;
   const hasOld = await databaseExists(runner, living);
   if (hasOld && !swap.disconnects) await refuseConnected(runner, living);
-  await runner.run('BEGIN');
-  try {
+  await inTransaction(runner, async () => {
     if (hasOld) {
       await copyDatabaseProperties(runner, living, restored);
       if ((await databaseComment(runner, living)) === null) {
@@ -41,11 +40,7 @@ export async function swapDatabases(runner: SqlRunner, second: SqlRunner, swap: 
       await commentOnDatabase(runner, restored, null);
     }
     await runner.run(rename(restored, living));
-    await runner.run('COMMIT');
-  } catch (error) {
-    await runner.run('ROLLBACK').catch(() => {});
-    throw error;
-  }
+  });
   return hasOld;
 }
 

@@ -1,8 +1,9 @@
 import type { Backup, VerificationLevel } from '../repository/backup.ts';
+import { wasComplete } from '../repository/backup-files.ts';
 import { type RestoreRates, restoreRates } from './restore-rates.ts';
 import { isFoundBad, passedResult } from './verdict.ts';
 
-export type Breach = 'missing' | 'rpo' | 'rto';
+export type Breach = 'missing' | 'damaged' | 'rpo' | 'rto';
 
 /** How the backups of one tenant stand. Times are RFC 3339 in UTC. */
 export interface Condition {
@@ -16,8 +17,8 @@ export interface Condition {
     /** As it is kept. */
     readonly sizeBytes: number;
   };
-  /** A newer one that verification found bad. */
-  readonly newerBad: string | null;
+  /** The newest one, where it was complete once and is so no more, or was found bad: `backup` is an older one, or null. */
+  readonly newerBad: { readonly time: string; readonly problem: string } | null;
   /** The deepest level that any backup of this tenant passed: when that was, and which backup. */
   readonly verified: { readonly level: VerificationLevel; readonly at: string; readonly backup: string } | null;
   /** When a backup last passed each level. */
@@ -47,9 +48,8 @@ export function assessBackups(
   limits: ReportLimits,
   now: Date,
 ): ReadonlyMap<string, Condition> {
-  const complete = backups.filter(({ state }) => state === 'complete');
-  const rates = restoreRates(complete);
-  const series = Map.groupBy(complete, ({ subject }) => (subject.kind === 'tenant' ? subject.tenant : ''));
+  const rates = restoreRates(backups.filter(isComplete));
+  const series = Map.groupBy(backups, ({ subject }) => (subject.kind === 'tenant' ? subject.tenant : ''));
   return new Map(tenants.map((id) => [id, assess(id, series.get(id) ?? [], rates, limits, now)]));
 }
 
@@ -60,20 +60,22 @@ function assess(
   limits: ReportLimits,
   now: Date,
 ): Condition {
-  const newestFirst = series.toSorted((a, b) => b.takenAt.getTime() - a.takenAt.getTime());
-  const newest = newestFirst[0];
+  const entries = series.toSorted((a, b) => b.takenAt.getTime() - a.takenAt.getTime());
+  const newestFirst = entries.filter(isComplete);
+  // What never had a manifest is being written, or came to nothing: its age is for rpo.
+  const newest = entries.find(wasComplete);
   const good = newestFirst.find(({ verification }) => !isFoundBad(verification)) ?? null;
   const ageMs = good === null ? 0 : Math.max(0, now.getTime() - good.takenAt.getTime());
   const expectedRestore = good === null ? null : expectRestore(tenant, good, rates);
   return {
-    backups: series.length,
+    backups: newestFirst.length,
     backup: good && {
       time: good.time,
       takenAt: good.takenAt.toISOString(),
       ageMs,
       sizeBytes: good.sizeBytes,
     },
-    newerBad: newest === undefined || newest === good ? null : newest.time,
+    newerBad: newest === undefined || newest === good ? null : { time: newest.time, problem: problemOf(newest) },
     verified: levels.flatMap((level) => lastPassed(newestFirst, level) ?? [])[0] ?? null,
     levels: {
       manifest: lastPassed(newestFirst, 'manifest')?.at ?? null,
@@ -82,11 +84,20 @@ function assess(
     },
     expectedRestore,
     breaches: [
-      ...(good === null ? (['missing'] as const) : []),
+      ...(good === null ? (['missing'] as const) : newest === good ? [] : (['damaged'] as const)),
       ...(good !== null && limits.rpoMs !== null && ageMs > limits.rpoMs ? (['rpo'] as const) : []),
       ...(limits.rtoMs !== null && (expectedRestore?.durationMs ?? 0) > limits.rtoMs ? (['rto'] as const) : []),
     ],
   };
+}
+
+function isComplete({ state }: Backup): boolean {
+  return state === 'complete';
+}
+
+function problemOf({ problem, verification }: Backup): string {
+  const bad = verification?.results.find(({ verdict }) => verdict === 'bad');
+  return problem ?? `verify --level ${bad?.level} found it bad`;
 }
 
 function lastPassed(series: readonly Backup[], level: VerificationLevel): Condition['verified'] {

@@ -64,7 +64,7 @@ export async function writeDepartures(
   });
 }
 
-export function departureKey(tenant: string): string {
+function departureKey(tenant: string): string {
   return `${folder}${encodeName(tenant)}.json`;
 }
 

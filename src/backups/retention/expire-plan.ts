@@ -1,6 +1,7 @@
 import { formatDuration } from '../../fleet/duration.ts';
 import { listNames } from '../../words.ts';
 import type { Backup } from '../repository/backup.ts';
+import { subjectName } from '../repository/names.ts';
 import {
   isUnfinished,
   type Judged,
@@ -20,8 +21,6 @@ export interface ExpireOptions extends Omit<JudgeOptions, 'holdsOf'> {
   readonly departed: ReadonlyMap<string, Date> | null;
   /** Null: a tenant that left keeps its archives for ever. */
   readonly departedAfterMs: number | null;
-  /** Keys of archives that a living receipt names. */
-  readonly receiptKeys: ReadonlySet<string>;
 }
 
 export interface Series {
@@ -47,9 +46,10 @@ export function planExpiry(backups: readonly Backup[], options: ExpireOptions): 
   for (const backup of backups) {
     const { subject } = backup;
     if (subject.kind === 'tenant') push(ofTenants, subject.tenant, backup);
-    else push(ofOthers, nameOf(backup), backup);
+    else push(ofOthers, subjectName(subject), backup);
   }
-  const judge = { ...options, holdsOf: (backup: Backup) => receiptReason(backup, options.receiptKeys) };
+  // Pins and rules alone hold a tenant's backups; what tenants share is held by those too.
+  const judge = { ...options, holdsOf: () => [] };
   const tenants = new Map<string, readonly Judged[]>();
   const departed: (Series & { since: Date })[] = [];
   for (const [tenant, series] of ofTenants) {
@@ -64,17 +64,17 @@ export function planExpiry(backups: readonly Backup[], options: ExpireOptions): 
   return { tenants, departed, shared: options.isWhole ? judgeShared(ofOthers, staying, judge) : [] };
 }
 
-/** A tenant that left: all or nothing by the time since, except what is pinned or named by a receipt. */
+/** A tenant that left: all or nothing by the time since, except what is pinned. */
 function judgeDeparted(
   backups: readonly Backup[],
   since: Date,
   options: JudgeOptions & Pick<ExpireOptions, 'departedAfterMs'>,
 ): readonly Judged[] {
-  const { now, departedAfterMs, holdsOf } = options;
+  const { now, departedAfterMs } = options;
   const day = since.toISOString().slice(0, 10);
   const isDue = departedAfterMs !== null && now.getTime() - since.getTime() >= departedAfterMs;
   return backups.map((backup) => {
-    const holds = [...pinReason(backup, now), ...holdsOf(backup)];
+    const holds = pinReason(backup, now);
     if (holds.length > 0) return { backup, isKept: true, reasons: holds };
     if (isUnfinished(backup)) return judgeUnfinished(backup, options);
     if (isDue) return { backup, isKept: false, reasons: [`departed, first seen ${day}`] };
@@ -105,19 +105,19 @@ function judgeShared(
   return [...objects, ...judgeAll([...series].filter(isRoles), [...tenants, ...kept])];
 }
 
-function neededReasons(staying: readonly Backup[], options: JudgeOptions): JudgeOptions['holdsOf'] {
+function neededReasons(staying: readonly Backup[], { now }: JudgeOptions): JudgeOptions['holdsOf'] {
   const neededBy = new Map<string, string[]>();
   for (const backup of staying) {
     if (backup.manifest === null) continue;
     const { shared, rolesFile, largeObjects } = backup.manifest.needs;
-    for (const key of [shared, rolesFile, largeObjects]) if (key !== null) push(neededBy, stemOf(key), nameOf(backup));
+    for (const key of [shared, rolesFile, largeObjects])
+      if (key !== null) push(neededBy, stemOf(key), subjectName(backup.subject));
   }
   const unreadable = staying.filter(({ state }) => state === 'bad-manifest');
   return (backup) => [
-    ...options.holdsOf(backup),
     ...needReason(neededBy.get(stemOf(keyOf(backup)))),
     ...unknownNeed(backup, unreadable),
-    ...youngReason(backup, options.now),
+    ...youngReason(backup, now),
   ];
 }
 
@@ -128,17 +128,14 @@ function needReason(names: readonly string[] = []): readonly string[] {
 /** What a damaged manifest needs nobody can read; it was written by a dump of about that time. */
 function unknownNeed({ takenAt }: Backup, unreadable: readonly Backup[]): readonly string[] {
   const near = unreadable.find((other) => Math.abs(other.takenAt.getTime() - takenAt.getTime()) < unfinishedAgeMs);
-  return near === undefined ? [] : [`may be needed by ${nameOf(near)} ${near.time}, whose manifest is damaged`];
+  return near === undefined
+    ? []
+    : [`may be needed by ${subjectName(near.subject)} ${near.time}, whose manifest is damaged`];
 }
 
 /** The manifests that will name it may not be written yet. */
 function youngReason({ takenAt }: Backup, now: Date): readonly string[] {
   return now.getTime() - takenAt.getTime() < unfinishedAgeMs ? ['younger than 24 h'] : [];
-}
-
-function receiptReason(backup: Backup, receiptKeys: ReadonlySet<string>): readonly string[] {
-  const isNamed = Object.values(backup.keys).some((key) => key !== null && receiptKeys.has(key));
-  return isNamed ? ['named by the receipt of a hibernated tenant'] : [];
 }
 
 /** What stands before the endings: an archive is the same one encrypted or not. */
@@ -148,18 +145,6 @@ function stemOf(key: string): string {
 
 function keyOf({ keys }: Backup): string {
   return keys.file ?? keys.manifest ?? '';
-}
-
-/** Of a series, for people. */
-export function nameOf({ subject }: Pick<Backup, 'subject'>): string {
-  switch (subject.kind) {
-    case 'tenant':
-      return subject.tenant;
-    case 'roles':
-      return `_roles/${subject.server}`;
-    default:
-      return `_${subject.kind}/${subject.server}/${subject.database}`;
-  }
 }
 
 function push<V>(lists: Map<string, V[]>, key: string, value: V): void {

@@ -10,7 +10,7 @@ export interface KeepCandidate {
   readonly isBad: boolean;
   /** The deepest level that it passed and that proves something of what is in it. */
   readonly verified: 'restore' | 'content' | null;
-  /** What else holds it: a receipt of a hibernated tenant, a tenant's backup that needs it. */
+  /** What else holds it: a tenant's backup that needs it. */
   readonly holds: readonly string[];
 }
 

@@ -2,6 +2,7 @@ import { RefusedError } from '../../errors.ts';
 import { connect } from '../../postgres/connect.ts';
 import { findEmbedded } from '../../postgres/local/binaries.ts';
 import { startCluster } from '../../postgres/local/cluster.ts';
+import { chosenFolder } from '../../postgres/local/require-client-tools.ts';
 import { candidateFolders, findServers, type ServerPrograms } from '../../postgres/local/server-programs.ts';
 import { findServerUser } from '../../postgres/local/server-user.ts';
 import { resolveConnection } from '../../postgres/settings/resolve-connection.ts';
@@ -74,8 +75,8 @@ export async function startLocalScratch(options: {
 }
 
 async function requireServer(major: number, env: Env): Promise<ServerPrograms> {
-  const chosen = env.TENANTCTL_PG_BIN;
-  const folders = [...(chosen === undefined || chosen === '' ? [] : [chosen]), ...(await candidateFolders({ env }))];
+  const chosen = chosenFolder(env);
+  const folders = [...(chosen === null ? [] : [chosen]), ...(await candidateFolders({ env }))];
   const servers = (await findServers(folders, env, await findServerUser())).filter((it) => it.major >= major);
   const embedded = servers.some((it) => it.major === major) ? null : await findEmbedded({ env });
   if (embedded !== null && embedded.major >= major) servers.push(embedded);

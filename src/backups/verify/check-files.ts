@@ -1,11 +1,11 @@
-import path from 'node:path';
 import { TenantError } from '../../errors.ts';
+import { majorOfText } from '../../postgres/server-version.ts';
 import { checkArchive } from '../archive/check-archive.ts';
 import type { ArchivedTable, Toc } from '../archive/types.ts';
 import type { Backup } from '../repository/backup.ts';
-import type { BackupManifest, BackupSubject } from '../repository/manifest.ts';
+import { type Digest, digestOf, Hashing } from '../repository/content.ts';
+import type { BackupManifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
-import { digestOf, HashedSource } from './hashed-source.ts';
 
 /** What a look at the files of a backup found. */
 export interface FileCheck {
@@ -18,7 +18,7 @@ export interface FileCheck {
 
 /** Level `manifest`: the files are there and are what was written. */
 export async function checkFiles(repository: Repository, backup: Backup, signal: AbortSignal): Promise<FileCheck> {
-  const problems = checkManifest(backup);
+  const problems = checkListing(backup);
   const { manifest } = backup;
   if (manifest === null || backup.keys.file === null) return { problems, obstacle: null, toc: null };
   return reading(async () => {
@@ -32,20 +32,21 @@ export async function checkContent(repository: Repository, backup: Backup, signa
   const { manifest } = backup;
   const isReadAsStored = manifest === null || manifest.encryption === null;
   const files = isReadAsStored
-    ? { problems: checkManifest(backup), obstacle: null, toc: null }
+    ? { problems: checkListing(backup), obstacle: null, toc: null }
     : await checkFiles(repository, backup, signal);
   if (manifest === null || backup.keys.file === null || files.obstacle !== null) return files;
   // What age made of it says all that can be said: the rest would only say it in other words.
   if (!isReadAsStored && files.problems.length > 0) return files;
   return reading(async () => {
-    const source = new HashedSource(await repository.openArchive(backup, signal));
+    const archive = await repository.openArchive(backup, signal);
     if (backup.subject.kind === 'roles') {
-      for await (const _ of source);
-      return { problems: [...files.problems, ...comparePlain(source, manifest)], obstacle: null, toc: null };
+      const found = compareDigest('the archive', await digestOf(archive), manifest.archive);
+      return { problems: [...files.problems, ...found], obstacle: null, toc: null };
     }
-    const { toc, tables, problems, unsupported } = await checkArchive(source);
+    const hashing = new Hashing();
+    const { toc, tables, problems, unsupported } = await checkArchive(hashing.through(archive));
     // One that ended early has said why, or cannot be read here: then its bytes are all that can be compared.
-    const plain = source.digest ?? (await digestOf(await repository.openArchive(backup, signal)));
+    const plain = hashing.isWhole ? hashing.digest() : await digestOf(await repository.openArchive(backup, signal));
     const found = [
       ...files.problems,
       ...compareDigest('the archive', plain, manifest.archive),
@@ -56,40 +57,9 @@ export async function checkContent(repository: Repository, backup: Backup, signa
   });
 }
 
-/** What the listing of the store and the manifest itself tell. */
-function checkManifest(backup: Backup): readonly string[] {
-  const { manifest, state, problem, subject, time, keys } = backup;
-  const problems = state === 'complete' ? [] : [problem ?? state];
-  if (manifest === null) return problems;
-  if (JSON.stringify(identity(manifest.subject)) !== JSON.stringify(identity(subject))) {
-    problems.push(`the manifest is of ${describeSubject(manifest.subject)}, not of ${describeSubject(subject)}`);
-  }
-  if (manifest.time !== time) problems.push(`the manifest is of the backup of ${manifest.time}`);
-  if (keys.file !== null && path.posix.basename(keys.file) !== manifest.file.name) {
-    problems.push(`the manifest is of a file ${manifest.file.name}`);
-  }
-  return problems;
-}
-
-function identity(subject: BackupSubject): readonly string[] {
-  const { kind, ...names } = subject;
-  return [kind, ...Object.values(names).toSorted()];
-}
-
-function describeSubject(subject: BackupSubject): string {
-  if (subject.kind === 'tenant') return `tenant ${subject.tenant}`;
-  return subject.kind === 'roles'
-    ? `roles of ${subject.server}`
-    : `${subject.kind} of ${subject.server}/${subject.database}`;
-}
-
-function comparePlain(source: HashedSource, manifest: BackupManifest): readonly string[] {
-  return source.digest === null ? [] : compareDigest('the archive', source.digest, manifest.archive);
-}
-
-interface Digest {
-  readonly sizeBytes: number;
-  readonly sha256: string;
+/** What the listing of the store tells: it has read the manifest, and found its archive or not. */
+function checkListing({ state, problem }: Backup): readonly string[] {
+  return state === 'complete' ? [] : [problem ?? state];
 }
 
 function compareDigest(what: string, found: Digest, expected: Digest): readonly string[] {
@@ -116,19 +86,14 @@ function compareContent(
   for (const name of found.keys()) {
     if (!expected.has(name)) problems.push(`table ${name} is in the archive and not in the manifest`);
   }
-  const versions = [toc?.header.serverVersion ?? '', manifest.versions.server].map(majorOf);
+  const versions = [toc?.header.serverVersion ?? '', manifest.versions.server].map(majorOfText);
   if (versions[0] !== versions[1]) {
     problems.push(`the archive is of PostgreSQL ${versions[0]}, the manifest says ${versions[1]}`);
   }
   return problems;
 }
 
-/** 15 of `15.18 (Debian 15.18-1)`; NaN when it says none. */
-export function majorOf(version: string): number {
-  return Number.parseInt(version, 10);
-}
-
-export function tableName({ schema, name }: Pick<ArchivedTable, 'schema' | 'name'>): string {
+function tableName({ schema, name }: Pick<ArchivedTable, 'schema' | 'name'>): string {
   return `${schema}.${name}`;
 }
 

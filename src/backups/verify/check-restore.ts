@@ -2,6 +2,7 @@ import { keepCancelling } from '../../postgres/cancelling.ts';
 import { toFailure } from '../../postgres/failure.ts';
 import type { ClientTools } from '../../postgres/local/client-tools.ts';
 import { startProgram } from '../../postgres/programs.ts';
+import { majorOfText } from '../../postgres/server-version.ts';
 import type { Session } from '../../postgres/session.ts';
 import { sql } from '../../postgres/sql.ts';
 import { plural } from '../../words.ts';
@@ -13,7 +14,6 @@ import type { Repository } from '../repository/repository.ts';
 import { restoreArchive } from '../restore-archive.ts';
 import { assertEmpty, emptySchema, makeRoomForPublic } from '../scratch/empty-place.ts';
 import type { ScratchPlace, ScratchPool } from '../scratch/scratch-pool.ts';
-import { majorOf } from './check-files.ts';
 import { compareSchemas } from './compare-schema.ts';
 import { findReferences, namesAny } from './other-schemas.ts';
 import { compareRowCounts, countUnproven, findSequencesBehind, runChecks } from './restored-rows.ts';
@@ -159,7 +159,8 @@ async function inspect(
   });
   // Another version says the same in other words: names, defaults that are spelled out.
   const { major } = place.database.server;
-  const isSameVersion = major === majorOf(manifest.versions.server) && tools.major === majorOf(manifest.versions.dump);
+  const isSameVersion =
+    major === majorOfText(manifest.versions.server) && tools.major === majorOfText(manifest.versions.dump);
   const rows = await compareRowCounts(session, manifest.tables);
   const sequences = await findSequencesBehind(session, schema);
   const unproven = await countUnproven(session, schema);

@@ -4,39 +4,15 @@ import { quoteIdentifier, quoteQualified, quoteSearchPath } from '../../postgres
 import type { Session } from '../../postgres/session.ts';
 import { sql } from '../../postgres/sql.ts';
 import type { ArchivedTable } from '../archive/types.ts';
-import { tableName } from './check-files.ts';
+import { sessionRunner } from '../restore/sql-text.ts';
+import { findRowDifferences } from '../row-differences.ts';
 
 /** Questions that travel together in one round trip. */
 const questionsAtOnce = 50;
 
-/** Counts every table that the manifest names. Rows of children are theirs, as COPY sees it. */
-export async function compareRowCounts(session: Session, tables: readonly ArchivedTable[]): Promise<readonly string[]> {
-  const problems: string[] = [];
-  for (let at = 0; at < tables.length; at += questionsAtOnce) {
-    const some = tables.slice(at, at + questionsAtOnce);
-    const counts = await Promise.all(some.map((table) => countRows(session, table)));
-    for (const [index, table] of some.entries()) {
-      const count = counts[index]!;
-      if (count === null) problems.push(`table ${tableName(table)} was not restored`);
-      else if (table.rows !== null && count !== table.rows) {
-        problems.push(`table ${tableName(table)} has ${count} rows, and ${table.rows} were backed up`);
-      }
-    }
-  }
-  return problems;
-}
-
-/** Null: there is no such table. */
-async function countRows(session: Session, { schema, name }: ArchivedTable): Promise<number | null> {
-  try {
-    const { rows } = await session.raw(
-      `SELECT pg_catalog.count(*)::text AS count FROM ONLY ${quoteQualified(schema, name)}`,
-    );
-    return Number(rows[0].count);
-  } catch (error) {
-    if (toFailure(error).sqlState === '42P01' || toFailure(error).sqlState === '3F000') return null;
-    throw error;
-  }
+/** Counts every table that the manifest names. */
+export function compareRowCounts(session: Session, tables: readonly ArchivedTable[]): Promise<readonly string[]> {
+  return findRowDifferences(sessionRunner(session), tables);
 }
 
 interface OwnedSequence {

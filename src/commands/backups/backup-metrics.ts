@@ -3,7 +3,7 @@ import type { Metric } from '../../output/metrics.ts';
 import type { Result } from '../../output/result.ts';
 
 const levels = ['manifest', 'content', 'restore'] as const;
-const kinds = ['missing', 'rpo', 'rto'] as const;
+const kinds = ['missing', 'damaged', 'rpo', 'rto'] as const;
 
 interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -41,8 +41,10 @@ export function backupMetrics({ outcomes }: Result<Condition>, at: Date): readon
     metric('backup_expected_restore_seconds', 'How long a restore of the newest good backup takes.', (condition) => [
       [condition.expectedRestore && condition.expectedRestore.durationMs / 1000],
     ]),
-    metric('backup_breach', '1 where the newest backup is missing, older than rpo, or slower than rto.', (condition) =>
-      kinds.map((kind) => [condition.breaches.includes(kind) ? 1 : 0, { kind }]),
+    metric(
+      'backup_breach',
+      '1 where the newest backup is missing, damaged, older than rpo, or slower than rto.',
+      (condition) => kinds.map((kind) => [condition.breaches.includes(kind) ? 1 : 0, { kind }]),
     ),
     {
       name: 'tenantctl_report_timestamp_seconds',

@@ -1,16 +1,9 @@
 import type { Backup, VerificationLevel, VerificationRecord } from '../../backups/repository/backup.ts';
-import type { BackupSubject } from '../../backups/repository/manifest.ts';
+import type { Repository } from '../../backups/repository/repository.ts';
 
-/** A tenant's id; of what tenants share, its folder: `_shared/main/saas`. */
-export function subjectName(subject: BackupSubject): string {
-  switch (subject.kind) {
-    case 'tenant':
-      return subject.tenant;
-    case 'roles':
-      return `_roles/${subject.server}`;
-    default:
-      return `_${subject.kind}/${subject.server}/${subject.database}`;
-  }
+/** Where the backups are and whose they are, for scripts; null: nothing was dumped there yet. */
+export function storeFacts({ name, environment }: Repository): Readonly<Record<string, unknown>> {
+  return { store: name, storeEnvironment: environment };
 }
 
 const levels: readonly VerificationLevel[] = ['restore', 'content', 'manifest'];

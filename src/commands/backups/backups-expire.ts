@@ -19,7 +19,6 @@ import { allSeries, countExpired, describeExpiry, type Expired } from './expire-
 import { findDeparted, isCompleteLook, isWholeFleet } from './find-departed.ts';
 import { keepFlags, keepRules, readKeepFlags } from './keep-flags.ts';
 import { openRepository, storeFlag } from './open-repository.ts';
-import { receiptKeys } from './receipt-keys.ts';
 import { removeExpired } from './remove-expired.ts';
 
 interface ExpireOptions extends FleetOptions {
@@ -98,7 +97,11 @@ async function expire(context: Context, options: ExpireOptions): Promise<Result<
   const beside = (inventory: Fleet['inventory']) => void keepRules(inventory, options.keep);
   const open = { ...options, mode: 'read', reachesServers: false, writesNothing: options.dryRun, beside } as const;
   return withFleet(context, open, async (fleet) => {
-    await using repository = await openRepository(context, fleet.inventory, { store: options.store, identity: null });
+    await using repository = await openRepository(context, fleet.inventory, {
+      store: options.store,
+      identity: null,
+      for: 'change',
+    });
     return await expireFrom(context, fleet, repository, options);
   });
 }
@@ -171,7 +174,6 @@ async function makePlan(
     isWhole,
     departed: isComplete ? await findDepartedOf(context, fleet, repository, backups, options) : null,
     departedAfterMs: options.departedAfterMs,
-    receiptKeys: await receiptKeys(),
   });
 }
 

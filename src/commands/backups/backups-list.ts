@@ -1,6 +1,6 @@
 import type { Backup } from '../../backups/repository/backup.ts';
 import type { BackupSubject } from '../../backups/repository/manifest.ts';
-import { subjectFolder } from '../../backups/repository/names.ts';
+import { subjectFolder, subjectName } from '../../backups/repository/names.ts';
 import type { Repository } from '../../backups/repository/repository.ts';
 import type { Context } from '../../context.ts';
 import { UsageError } from '../../errors.ts';
@@ -13,7 +13,7 @@ import { alignRows } from '../align-rows.ts';
 import { type Command, type Flag, type RawOptions, textView } from '../command.ts';
 import { readInventory } from '../open-inventory.ts';
 import { readCount, readSwitch, readText, readTexts } from '../read-options.ts';
-import { backupJson, stateWord, subjectName, verifiedWord } from './backup-text.ts';
+import { backupJson, stateWord, storeFacts, verifiedWord } from './backup-text.ts';
 import { openRepository, storeFlag } from './open-repository.ts';
 
 const kinds = ['tenant', 'shared', 'large-objects', 'roles'] as const satisfies readonly BackupSubject['kind'][];
@@ -86,15 +86,26 @@ function readOptions(raw: RawOptions): ListOptions {
 
 async function list(context: Context, options: ListOptions): Promise<Result<never>> {
   const inventory = await readInventory(context, { ...options, writesNothing: true });
-  await using repository = await openRepository(context, inventory, { store: options.store, identity: null });
+  await using repository = await openRepository(context, inventory, {
+    store: options.store,
+    identity: null,
+    for: 'look',
+  });
   const selected = await select(repository, await resolvePatterns(context, options), options);
   const shown = options.last === null ? selected : newestOfEach(selected, options.last);
   const now = context.now();
   return {
     outcomes: [],
     environment: inventory.environment,
-    text: shown.length === 0 ? [`there is no backup in ${repository.name}`] : describe(shown, now),
-    extra: { store: repository.name, total: selected.length, backups: shown.map((backup) => backupJson(backup, now)) },
+    text: [
+      ...(repository.environment === null ? [] : [`environment ${repository.environment}`]),
+      ...(shown.length === 0 ? [`there is no backup in ${repository.name}`] : describe(shown, now)),
+    ],
+    extra: {
+      ...storeFacts(repository),
+      total: selected.length,
+      backups: shown.map((backup) => backupJson(backup, now)),
+    },
   };
 }
 

@@ -75,7 +75,11 @@ function readOptions(raw: RawOptions, [tenant = '']: readonly string[]): PinOpti
 
 async function pin(context: Context, options: PinOptions): Promise<Result<never>> {
   const inventory = await readInventory(context, { ...options, writesNothing: options.dryRun });
-  await using repository = await openRepository(context, inventory, { store: options.store, identity: null });
+  await using repository = await openRepository(context, inventory, {
+    store: options.store,
+    identity: null,
+    for: 'change',
+  });
   const backup = backupAt(await backupsOf(repository, options.tenant), options.at);
   const wanted = makePin(context, backup, options);
   if (!options.dryRun) await (wanted === null ? repository.removePin(backup) : repository.putPin(backup, wanted));

@@ -88,7 +88,10 @@ async function reportOn(
   const outcomes = fleet.tenants.map((tenant): Outcome<Condition> => {
     return { tenant, status: 'done', value: conditions.get(tenant.id)!, durationMs: 0 };
   });
-  const departed = isWhole && isCompleteLook(fleet) ? await listDeparted(context, fleet, repository, backups) : null;
+  // Who is not in this fleet has not left another one.
+  const isOwn = repository.environment === null || repository.environment === environment;
+  const departed =
+    isOwn && isWhole && isCompleteLook(fleet) ? await listDeparted(context, fleet, repository, backups) : null;
   const windows: readonly BackupWindow[] = backupWindows(backups);
   const fleetTotals = sumUp([...conditions.values()]);
   return {
@@ -116,7 +119,7 @@ async function listDeparted(
 }
 
 function conditionCells(tenant: string, condition: Condition): readonly string[] {
-  const { backup, newerBad, verified, expectedRestore, breaches } = condition;
+  const { backup, verified, expectedRestore, breaches } = condition;
   return [
     tenant,
     backup === null ? 'none' : backup.takenAt.slice(0, 16).replace('T', ' '),
@@ -126,6 +129,6 @@ function conditionCells(tenant: string, condition: Condition): readonly string[]
     expectedRestore === null
       ? '-'
       : `${expectedRestore.basis === 'others' ? '~' : ''}${formatDuration(expectedRestore.durationMs)}`,
-    [...breaches, ...(newerBad === null ? [] : ['the newest is bad'])].join(', ') || '-',
+    breaches.join(', ') || '-',
   ];
 }

@@ -10,7 +10,7 @@ import { type Command, type RawOptions, textView } from '../command.ts';
 import { readInventory } from '../open-inventory.ts';
 import { readSwitch, readText } from '../read-options.ts';
 import { utc } from '../runs/runs-list.ts';
-import { backupJson, isPinned } from './backup-text.ts';
+import { backupJson, isPinned, storeFacts } from './backup-text.ts';
 import { openRepository, storeFlag } from './open-repository.ts';
 import { backupsOf, newestAt } from './pick-backup.ts';
 import { type BackupTime, readBackupTime } from './read-time.ts';
@@ -57,7 +57,11 @@ export const backupsShow: Command<ShowOptions, never> = {
 
 async function show(context: Context, options: ShowOptions): Promise<Result<never>> {
   const inventory = await readInventory(context, { ...options, writesNothing: true });
-  await using repository = await openRepository(context, inventory, { store: options.store, identity: null });
+  await using repository = await openRepository(context, inventory, {
+    store: options.store,
+    identity: null,
+    for: 'look',
+  });
   const backups = await backupsOf(repository, options.tenant);
   const backup = newestAt(backups, options.at);
   if (backup === null) {
@@ -74,7 +78,7 @@ async function show(context: Context, options: ShowOptions): Promise<Result<neve
     outcomes: [],
     environment: inventory.environment,
     text: describe(backup, backup.manifest!, now, options.verbose),
-    extra: { store: repository.name, backup: backupJson(backup, now) },
+    extra: { ...storeFacts(repository), backup: backupJson(backup, now) },
   };
 }
 
@@ -88,6 +92,7 @@ function describe(backup: Backup, manifest: BackupManifest, now: Date, verbose: 
       'taken',
       `${utc(snapshot.takenAt)} UTC, ${age} ago, from ${where}${snapshot.fromReplica ? ', on its replica' : ''}`,
     ],
+    ['environment', manifest.environment],
     ['snapshot', describeSnapshot(manifest)],
     ['file', `${backup.keys.file}, ${formatBytes(file.sizeBytes)}, sha256 ${file.sha256}`],
     ['encrypted', encryption === null ? 'no' : `age, for ${encryption.recipients.join(', ')}`],

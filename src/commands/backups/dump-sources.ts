@@ -1,5 +1,6 @@
 import { dumpRoles } from '../../backups/dump/companions.ts';
 import type { DumpSettings } from '../../backups/dump/dumped-place.ts';
+import type { ManifestFacts } from '../../backups/dump/manifests.ts';
 import { RateLimit } from '../../backups/dump/rate.ts';
 import type { DumpTools } from '../../backups/dump/run-dump.ts';
 import { SnapshotHolder } from '../../backups/dump/snapshot-holder.ts';
@@ -67,6 +68,13 @@ export class DumpSources {
     return this.#pools;
   }
 
+  /** What all manifests of this run say. */
+  get facts(): ManifestFacts {
+    const { run, inventory } = this.#fleet;
+    const { fromReplica } = this.#options;
+    return { run, environment: inventory.environment, tenantctl: this.#context.version, fromReplica };
+  }
+
   settings(server: string): DumpSettings {
     const { limits } = this.#fleet;
     const { lockShare, aloneAboveBytes, retryForMs } = this.#options;
@@ -109,21 +117,33 @@ export class DumpSources {
     };
   }
 
-  /** Rejects with the error of a server that takes no connection now. */
-  async probe(server: string, database: string): Promise<void> {
+  /** Beside the pools, whose sessions the dump holds; rejects with the error of a server that takes no connection now. */
+  async ask<T>(server: string, database: string, question: (session: Session) => Promise<T>): Promise<T> {
     const session = await this.#servers.connect(server, database);
-    await session.end();
+    try {
+      return await question(session);
+    } finally {
+      await session.end();
+    }
   }
 
   /** Once a server. A login that may not read roles does not cost the tenants their backups. */
-  rolesFile(server: string, dump: DumpTools, session: Session, say: (text: string) => void): Promise<string | null> {
+  rolesFile(
+    { server, database }: { readonly server: string; readonly database: string },
+    dump: DumpTools,
+    session: Session,
+    say: (text: string) => void,
+  ): Promise<string | null> {
     let roles = this.#roles.get(server);
     if (roles === undefined) {
-      roles = this.#dumpRoles(server, dump, session).catch((error: unknown) => {
+      roles = this.#dumpRoles(server, dump, session).catch(async (error: unknown) => {
+        // A server that has no connection for pg_dumpall now has one later: then it is asked again.
+        await this.ask(server, database, async () => {});
         say(`${server}: its roles could not be kept: ${toFailure(error).message}`);
         return null;
       });
       this.#roles.set(server, roles);
+      roles.catch(() => this.#roles.delete(server));
     }
     return roles;
   }
@@ -132,8 +152,7 @@ export class DumpSources {
     const [row] = await session.query<{ version: string }>(
       sql`SELECT pg_catalog.current_setting('server_version') AS version`,
     );
-    const facts = { run: this.#fleet.run, tenantctl: this.#context.version, fromReplica: this.#options.fromReplica };
-    return dumpRoles(dump, facts, { id: server, version: row?.version ?? '' }, this.#context.interrupts.cancel);
+    return dumpRoles(dump, this.facts, { id: server, version: row?.version ?? '' }, this.#context.interrupts.cancel);
   }
 
   #toolsOf(server: string): Promise<ClientTools> {

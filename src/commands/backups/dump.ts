@@ -52,7 +52,7 @@ export const dump: Command<DumpOptions, Dumped | PlannedDump> = {
 
 async function run(context: Context, fleet: Fleet, options: DumpOptions): Promise<Result<Dumped | PlannedDump>> {
   refuseNarrowLimits(fleet);
-  await using repository = await openRepository(context, fleet.inventory, options.repository);
+  await using repository = await openRepository(context, fleet.inventory, { ...options.repository, for: 'write' });
   await using sources = new DumpSources(context, fleet, options);
   // What discovery left idle counts against the limits of the dumps.
   for (const server of fleet.inventory.servers.keys()) await fleet.pools.closeIdle(server);
@@ -101,14 +101,14 @@ function dumpedPlace(context: Context, fleet: Fleet, options: DumpOptions, parts
     server,
     database,
     tenants,
-    facts: { run: fleet.run, tenantctl: context.version, fromReplica: options.fromReplica },
+    facts: sources.facts,
     settings: sources.settings(server),
     holder: sources.holder(server, database, say),
     heldConnections: options.fromReplica ? 2 : 1,
     sharedSchemas: sharedSchemas(fleet, { server, database, tenants }),
     toolsFor: (session) => sources.toolsFor(session, { server, database, repository, warn: say }),
-    probe: () => sources.probe(server, database),
-    rolesFile: (tools, session) => sources.rolesFile(server, tools, session, say),
+    ask: (question) => sources.ask(server, database, question),
+    rolesFile: (tools, session) => sources.rolesFile({ server, database }, tools, session, say),
     stop: context.interrupts.stop,
     say,
     onLacking: (message) => void lacking.push(message),

@@ -17,10 +17,10 @@ export interface FleetTotals {
   readonly tenants: number;
   readonly inOrder: number;
   readonly missing: number;
+  /** The newest is damaged, or was found bad by verify; an older one counts. */
+  readonly damaged: number;
   readonly rpo: number;
   readonly rto: number;
-  /** Verification found the newest one bad; an older one counts. */
-  readonly newestBad: number;
   /** Of the newest backups together. */
   readonly sizeBytes: number;
   readonly oldestMs: number | null;
@@ -41,9 +41,9 @@ export function sumUp(conditions: readonly Condition[]): FleetTotals {
     tenants: conditions.length,
     inOrder: count(({ breaches }) => breaches.length === 0),
     missing: count(({ breaches }) => breaches.includes('missing')),
+    damaged: count(({ breaches }) => breaches.includes('damaged')),
     rpo: count(({ breaches }) => breaches.includes('rpo')),
     rto: count(({ breaches }) => breaches.includes('rto')),
-    newestBad: count(({ newerBad }) => newerBad !== null),
     sizeBytes: stored.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     oldestMs: maximum(stored.map(({ ageMs }) => ageMs)),
     verified: {
@@ -68,13 +68,22 @@ export interface ReportFacts {
 }
 
 const shownWindows = 10;
+const shownDamaged = 10;
 
-export function describeReport({ environment, limits, fleet, windows, departed }: ReportFacts): readonly string[] {
+export function describeReport({
+  environment,
+  limits,
+  conditions,
+  fleet,
+  windows,
+  departed,
+}: ReportFacts): readonly string[] {
   const limit = (ms: number | null) => (ms === null ? 'not set' : formatDuration(ms));
   return [
     `environment ${environment}, rpo ${limit(limits.rpoMs)}, rto ${limit(limits.rtoMs)}`,
     countLine(fleet),
     ...(fleet.tenants === 0 ? [] : [verifiedLine(fleet), restoreLine(fleet)]),
+    ...damagedLines(conditions),
     ...windows.slice(0, shownWindows).map(windowLine),
     ...(windows.length > shownWindows ? [`… and ${windows.length - shownWindows} more databases, listed in json`] : []),
     ...departedLine(departed),
@@ -85,12 +94,20 @@ function countLine(fleet: FleetTotals): string {
   const parts = [
     `${fleet.inOrder} in order`,
     ...(fleet.missing > 0 ? [`${fleet.missing} without a backup`] : []),
+    ...(fleet.damaged > 0 ? [`${fleet.damaged} whose newest is damaged`] : []),
     ...(fleet.rpo > 0 ? [`${fleet.rpo} too old`] : []),
     ...(fleet.rto > 0 ? [`${fleet.rto} too slow to restore`] : []),
-    ...(fleet.newestBad > 0 ? [`${fleet.newestBad} whose newest is bad`] : []),
   ];
   const oldest = fleet.oldestMs === null ? '' : `, the oldest of the newest is ${formatDuration(fleet.oldestMs)} old`;
   return `${plural(fleet.tenants, 'tenant')}: ${parts.join(', ')}; ${formatBytes(fleet.sizeBytes)}${oldest}`;
+}
+
+function damagedLines(conditions: ReportFacts['conditions']): readonly string[] {
+  const lines = [...conditions].flatMap(([tenant, { newerBad }]) => {
+    return newerBad === null ? [] : [`${tenant}: the backup of ${newerBad.time}: ${newerBad.problem}`];
+  });
+  const rest = lines.length - shownDamaged;
+  return [...lines.slice(0, shownDamaged), ...(rest > 0 ? [`… and ${rest} more, listed in json`] : [])];
 }
 
 function verifiedLine({ verified }: FleetTotals): string {

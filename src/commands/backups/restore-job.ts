@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { Repository } from '../../backups/repository/repository.ts';
-import { fetchArchive } from '../../backups/restore/fetch-archive.ts';
+import { type CheckedArchive, checkWholeArchive } from '../../backups/restore/checked-archive.ts';
 import {
+  closedRemark,
   giveArchivedProperties,
   isDatabaseRestored,
   restoreDatabase,
@@ -9,7 +10,7 @@ import {
 } from '../../backups/restore/restore-database.ts';
 import { restoreRows } from '../../backups/restore/restore-rows.ts';
 import { isRestored, restoreSchema } from '../../backups/restore/restore-schema.ts';
-import type { FetchedArchive, Restored, RestoreJob } from '../../backups/restore/restore-types.ts';
+import type { Restored, RestoreJob } from '../../backups/restore/restore-types.ts';
 import { type SqlRunner, sessionRunner } from '../../backups/restore/sql-text.ts';
 import { refuseConnected, swapDatabases } from '../../backups/restore/swap-database.ts';
 import type { Context } from '../../context.ts';
@@ -36,8 +37,8 @@ export class Restorer {
   readonly #repository: Repository;
   readonly #tools: ToolsFor;
   readonly #options: RestoreOptions;
-  /** Those that were fetched for an attempt that is made again. */
-  readonly #archives = new Map<PlannedRestore, FetchedArchive>();
+  /** Those that were checked for an attempt that is made again. */
+  readonly #archives = new Map<PlannedRestore, CheckedArchive>();
 
   constructor(context: Context, fleet: Fleet, repository: Repository, tools: ToolsFor, options: RestoreOptions) {
     this.#context = context;
@@ -50,12 +51,14 @@ export class Restorer {
   async restore(session: Session, planned: PlannedRestore, take: TakeOptions): Promise<RestoreValue> {
     const { tenant, way, earlier, chosen } = planned;
     if (earlier === null) {
-      take.onStep('fetching the archive');
-      await this.#fetch(planned, take.signal);
+      take.onStep('checking the archive');
+      await this.#check(planned, take.signal);
     }
+    take.onStep('locking the tenant');
     await lock(session, planned, take);
     if (earlier !== null) {
       const access = this.#access(session, planned, take);
+      take.onStep('swapping');
       if (tenant.schema === null) await this.#fleet.pools.closeIdle(tenant.server, tenant.database);
       return swapEarlier(sessionRunner(session), planned, {
         value: earlier,
@@ -73,26 +76,15 @@ export class Restorer {
       lockTimeoutMs: take.lockTimeoutMs,
     };
     const done = await this.#work(session, planned, job, take);
-    await this.#discard(planned);
+    this.#archives.delete(planned);
     return this.#value(planned, done, performance.now() - beganAt);
   }
 
-  /** At the end of the run: archives of tenants that failed. */
-  async close(): Promise<void> {
-    for (const planned of [...this.#archives.keys()]) await this.#discard(planned);
-  }
-
-  async #fetch(planned: PlannedRestore, signal: AbortSignal): Promise<void> {
+  async #check(planned: PlannedRestore, signal: AbortSignal): Promise<void> {
     if (this.#archives.has(planned)) return;
     const { backup, manifest } = planned.chosen;
     const open = (whileOpen: AbortSignal): Promise<Readable> => this.#repository.openArchive(backup, whileOpen);
-    this.#archives.set(planned, await fetchArchive(open, manifest, signal));
-  }
-
-  async #discard(planned: PlannedRestore): Promise<void> {
-    const archive = this.#archives.get(planned);
-    this.#archives.delete(planned);
-    await archive?.discard();
+    this.#archives.set(planned, await checkWholeArchive(open, manifest, signal));
   }
 
   async #work(session: Session, planned: PlannedRestore, job: RestoreJob, take: TakeOptions): Promise<Done> {
@@ -123,15 +115,15 @@ export class Restorer {
     const archive = this.#archives.get(planned)!;
     const takesName = way.to.database === tenant.database;
     const beside = takesName ? way.parkedName : way.to.database;
-    const besideJob = { ...job, way: { ...way, to: { ...way.to, database: beside } } };
+    const besideJob = { ...job, living: tenant.database, way: { ...way, to: { ...way.to, database: beside } } };
     if (takesName) {
+      job.onStep('looking who is connected');
       await this.#fleet.pools.closeIdle(tenant.server, tenant.database);
       if (!this.#options.disconnect) await refuseConnected(runner, tenant.database);
     }
-    if (!(await isDatabaseRestored(runner, besideJob, beside))) {
-      await restoreDatabase(runner, besideJob, archive, access);
-    }
-    if (!takesName) return { old: null, remarks: [] };
+    const isThere = await isDatabaseRestored(runner, besideJob, beside);
+    const remarks = isThere ? [] : await restoreDatabase(runner, besideJob, archive, access);
+    if (!takesName) return { old: null, remarks };
     job.onStep('swapping');
     const swap = {
       ...{ tenant: tenant.id, run: job.run, living: tenant.database, restored: beside },
@@ -139,8 +131,10 @@ export class Restorer {
       disconnects: this.#options.disconnect,
     };
     const hasOld = await access.within(planned.workplace.database, (second) => swapDatabases(runner, second, swap));
-    if (!hasOld) await giveArchivedProperties(runner, archive.path);
-    return { old: hasOld ? swap.old : null, remarks: [] };
+    if (hasOld) return { old: swap.old, remarks: [] };
+    job.onStep('giving the database its properties');
+    const isGiven = await giveArchivedProperties(runner, archive.toc, tenant.database);
+    return { old: null, remarks: isGiven ? [] : [closedRemark(tenant.database)] };
   }
 
   #access(session: Session, { tenant }: PlannedRestore, take: TakeOptions): ServerAccess {
@@ -167,7 +161,7 @@ export class Restorer {
     };
   }
 
-  #value({ chosen, way, remarks }: PlannedRestore, done: Done, tookMs: number): RestoreValue {
+  #value({ chosen, way, remarks, outside }: PlannedRestore, done: Done, tookMs: number): RestoreValue {
     const { manifest } = chosen;
     const counted = manifest.tables.reduce((sum, { rows }) => sum + (rows ?? 0), 0);
     const durationMs = Math.round(tookMs);
@@ -181,6 +175,7 @@ export class Restorer {
       ...{ sizeBytes, durationMs, bytesPerSecond: Math.round((sizeBytes * 1000) / Math.max(1, durationMs)) },
       swapped: done.old !== null,
       old: done.old,
+      outside,
       remarks: [...remarks, ...done.remarks],
     };
   }

@@ -1,5 +1,5 @@
 import { UsageError } from '../../errors.ts';
-import { identifierProblem } from '../../fleet/inventory/names.ts';
+import { identifierProblem, isReservedDatabase, isReservedSchema } from '../../fleet/inventory/names.ts';
 import { type ChangeSettings, readChangeSettings } from '../change-settings.ts';
 import type { Flag, RawOptions } from '../command.ts';
 import { type FleetOptions, readFleetOptions } from '../fleet-options.ts';
@@ -85,9 +85,19 @@ export function readRestoreOptions(raw: RawOptions): RestoreOptions {
 
 function readName(raw: RawOptions, key: 'toSchema' | 'toDatabase'): string | null {
   const name = readText(raw, key);
-  const problem = name === null ? null : identifierProblem(name);
-  if (problem === null) return name;
-  throw new UsageError(`${key === 'toSchema' ? '--to-schema' : '--to-database'} ${problem}`);
+  const [flag, isReserved] =
+    key === 'toSchema'
+      ? (['--to-schema', isReservedSchema] as const)
+      : (['--to-database', isReservedDatabase] as const);
+  if (name === null) return name;
+  const problem = identifierProblem(name);
+  if (problem !== null) throw new UsageError(`${flag} ${problem}`);
+  if (isReserved(name)) {
+    throw new UsageError(`${flag} ${JSON.stringify(name)}: a name that PostgreSQL or tenantctl keeps for itself`, {
+      hint: 'take one that does not begin with pg_ or tenantctl_',
+    });
+  }
+  return name;
 }
 
 function readRows(raw: RawOptions): RestoreOptions['rows'] {

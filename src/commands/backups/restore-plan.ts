@@ -1,21 +1,25 @@
+import type { ArchivedTable } from '../../backups/archive/types.ts';
 import type { Repository } from '../../backups/repository/repository.ts';
+import { findArchivedRows, readTableName } from '../../backups/restore/archived-rows.ts';
+import { readTocOf } from '../../backups/restore/checked-archive.ts';
 import { type ChosenBackup, chooseBackup } from '../../backups/restore/choose-backup.ts';
 import { inspectTarget, type TargetFacts } from '../../backups/restore/inspect-target.ts';
 import type { RestoreWay, TenantPlace } from '../../backups/restore/restore-types.ts';
 import type { Context } from '../../context.ts';
-import { type Failure, TenantError, UsageError } from '../../errors.ts';
+import { type Failure, UsageError } from '../../errors.ts';
 import type { LedgerEntry } from '../../fleet/ledger.ts';
 import type { Outcome } from '../../fleet/outcome.ts';
 import type { Place } from '../../fleet/place.ts';
 import { readRun } from '../../fleet/run-records.ts';
 import type { Tenant } from '../../fleet/tenant.ts';
 import { applicationName, prepareReader } from '../../postgres/tenant-session.ts';
-import { listNames } from '../../words.ts';
 import { type Fleet, groupByPlace } from '../open-fleet.ts';
 import { connectionSettings } from '../open-inventory.ts';
 import { readFleet } from '../read-fleet.ts';
+import { refuseGone, refuseLacking, remarksOf } from './restore-judge.ts';
 import type { RestoreOptions } from './restore-options.ts';
 import { listTenants } from './restore-selection.ts';
+import { serverMajor } from './restore-tools.ts';
 import type { RestoreValue } from './restore-value.ts';
 
 /** What is to be done with one tenant. */
@@ -26,6 +30,10 @@ export interface PlannedRestore {
   readonly chosen: ChosenBackup;
   readonly way: RestoreWay;
   readonly livingExists: boolean;
+  /** What stands outside of the living schema and refers to it. */
+  readonly outside: readonly string[];
+  /** The tables whose rows are restored. */
+  readonly tables: readonly ArchivedTable[];
   /** What an earlier run has restored: it is put in place, and nothing is restored. */
   readonly earlier: RestoreValue | null;
   /** What an archive cannot carry, and what else an operator should know, a line each. */
@@ -66,7 +74,7 @@ export async function planRestores(
       workplaces.set(workplaceOf(tenant, options, settingsOf(tenant.server).database), tenant);
     }
   }
-  const planner = new Planner(fleet, options, chosen, workplaces, entries);
+  const planner = new Planner(fleet, repository, options, chosen, workplaces, entries);
   const outcomes = await planner.look(context);
   const goesHome = options.toSchema === null && options.toDatabase === null;
   const planned = new Map<Tenant, PlannedRestore>();
@@ -127,6 +135,7 @@ function workplaceOf(tenant: Tenant, { toDatabase, rows }: RestoreOptions, maint
 /** Looks at each tenant's server, by the same executor that does the work. */
 class Planner {
   readonly #fleet: Fleet;
+  readonly #repository: Repository;
   readonly #options: RestoreOptions;
   readonly #chosen: ReadonlyMap<Tenant, ChosenBackup>;
   readonly #workplaces: ReadonlyMap<Tenant, Tenant>;
@@ -134,12 +143,14 @@ class Planner {
 
   constructor(
     fleet: Fleet,
+    repository: Repository,
     options: RestoreOptions,
     chosen: ReadonlyMap<Tenant, ChosenBackup>,
     workplaces: ReadonlyMap<Tenant, Tenant>,
     entries: ReadonlyMap<string, RestoreValue> | null,
   ) {
     this.#fleet = fleet;
+    this.#repository = repository;
     this.#options = options;
     this.#chosen = chosen;
     this.#workplaces = workplaces;
@@ -171,15 +182,32 @@ class Planner {
     const wanted = kind === 'schema' ? this.#options.toSchema : this.#options.toDatabase;
     const facts = await pools.use(workplace.server, workplace.database, async (session) => {
       await prepareReader(session, applicationName(run, tenant.id));
-      return inspectTarget(session, chosen.manifest, { kind, living, target: wanted ?? living });
+      return inspectTarget(session, chosen.manifest, {
+        ...{ kind, living, target: wanted ?? living },
+        ...{ major: serverMajor(this.#fleet, tenant), swaps: this.#options.swap },
+      });
     });
     const way = this.#way(tenant, workplace, facts);
     if (this.#options.rows !== null) refuseGone(tenant, facts);
     else if (earlier === null) refuseLacking(chosen, way, facts, wanted);
+    const { livingExists, outside } = facts;
     return {
-      ...{ tenant, workplace, chosen, way, earlier, livingExists: facts.livingExists },
-      remarks: [...chosen.remarks, ...chosen.manifest.remarks, ...remarksOf(chosen, way, facts)],
+      ...{ tenant, workplace, chosen, way, earlier, livingExists, outside },
+      tables: await this.#tables(chosen),
+      remarks: [...chosen.remarks, ...chosen.manifest.remarks, ...remarksOf(tenant, chosen, way, facts)],
     };
+  }
+
+  /** Which partitions a table had, only its archive says. */
+  async #tables({ backup, manifest }: ChosenBackup): Promise<readonly ArchivedTable[]> {
+    const { rows } = this.#options;
+    if (rows === null) return manifest.tables;
+    const { entries } = await readTocOf(() => this.#repository.openArchive(backup));
+    const wanted = rows.tables.map((text) => readTableName(text, manifest.place.schema));
+    const archived = findArchivedRows(entries, wanted);
+    return manifest.tables.filter((table) => {
+      return archived.some(({ schema, name }) => schema === table.schema && name === table.name);
+    });
   }
 
   #way(tenant: Tenant, workplace: Tenant, { livingExists }: TargetFacts): RestoreWay {
@@ -208,65 +236,4 @@ export function placeName(kind: string, run: string, number: number): string {
     .replaceAll('-', '')
     .replace(/(?<=z)(?=[a-z0-9]+$)/, '_');
   return `tenantctl_${kind}_${words}_${number}`;
-}
-
-function refuseGone(tenant: Tenant, { livingExists }: TargetFacts): void {
-  if (livingExists) return;
-  throw new TenantError({
-    message: `there is no ${tenant.schema === null ? 'database' : 'schema'} ${JSON.stringify(tenant.schema ?? tenant.database)} whose tables could get rows`,
-    code: 'no-tenant',
-    hint: 'restore all of it: without --data-only',
-  });
-}
-
-/** What an archive cannot bring along and cannot do without. */
-function refuseLacking({ manifest }: ChosenBackup, way: RestoreWay, facts: TargetFacts, wanted: string | null): void {
-  const { missingRoles, missingExtensions } = facts;
-  if (missingRoles.length > 0) {
-    throw new TenantError({
-      message: `the server lacks ${missingRoles.length === 1 ? 'a role' : 'roles'} that the archive names: ${listNames(missingRoles, 10)}`,
-      code: 'roles-missing',
-      hint:
-        manifest.needs.rolesFile === null
-          ? 'create them'
-          : `create them; ${manifest.needs.rolesFile} of the store says how`,
-    });
-  }
-  if (missingExtensions.length > 0) {
-    const place = way.to.schema === null ? `server ${way.to.server}` : `database ${way.to.database}`;
-    const needed = manifest.needs.extensions.filter(({ name }) => missingExtensions.includes(name));
-    throw new TenantError({
-      message: `${place} lacks what the archive needs: ${listNames(
-        needed.map(({ name, version }) => `extension ${name} (${version})`),
-        10,
-      )}`,
-      code: 'extensions-missing',
-      hint:
-        way.to.schema === null
-          ? 'install it on the server'
-          : needed.map(({ name, schema }) => `CREATE EXTENSION "${name}" SCHEMA "${schema}"`).join('; '),
-    });
-  }
-  if (wanted === null || !facts.targetExists) return;
-  const what = way.to.schema === null ? 'database' : 'schema';
-  throw new TenantError({
-    message: `${what} ${JSON.stringify(wanted)} is there already`,
-    code: 'target-exists',
-    hint: `name another one with --to-${what}; to put the living one aside for the backup: --swap`,
-  });
-}
-
-function remarksOf({ manifest }: ChosenBackup, way: RestoreWay, facts: TargetFacts): readonly string[] {
-  const { publications, outside, eventTriggers } = facts;
-  const isSwap = way.oldName !== null;
-  return [
-    ...(manifest.needs.largeObjects === null
-      ? []
-      : [`large objects are in ${manifest.needs.largeObjects}, of all tenants`]),
-    ...(publications.length === 0
-      ? []
-      : [`no restored table is in a publication; the living ones are in ${listNames(publications, 5)}`]),
-    ...(isSwap && outside.length > 0 ? [`these go on to refer to the old one: ${listNames(outside, 5)}`] : []),
-    ...(eventTriggers.length === 0 ? [] : [`event triggers run while it is restored: ${listNames(eventTriggers, 5)}`]),
-  ];
 }

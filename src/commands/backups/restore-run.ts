@@ -25,30 +25,26 @@ export async function runRestores(
   const tenantOf = new Map([...planned].map(([tenant, { workplace }]) => [workplace, tenant]));
   const emit = underOwnName(context.emit, (workplace) => tenantOf.get(workplace) ?? workplace);
   const restorer = new Restorer(context, fleet, repository, tools, options);
-  try {
-    const outcomes = await changeTenants<RestoreValue>(
-      { ...context, emit },
-      fleet,
-      {
-        phase: 'restoring',
-        tenants: [...tenantOf.keys()],
-        connections: connectionsOfRestore,
-        change: async (session, workplace, take) => {
-          const plan = planned.get(tenantOf.get(workplace)!)!;
-          try {
-            return await restorer.restore(session, plan, take);
-          } catch (error) {
-            // Nothing stays of an attempt that failed, so that it may be made again.
-            throw mayPass(error) ? new RepeatableError(error, { committing: null, mayRepeat: true }) : error;
-          }
-        },
+  const outcomes = await changeTenants<RestoreValue>(
+    { ...context, emit },
+    fleet,
+    {
+      phase: 'restoring',
+      tenants: [...tenantOf.keys()],
+      connections: connectionsOfRestore,
+      change: async (session, workplace, take) => {
+        const plan = planned.get(tenantOf.get(workplace)!)!;
+        try {
+          return await restorer.restore(session, plan, take);
+        } catch (error) {
+          // Nothing stays of an attempt that failed, so that it may be made again.
+          throw mayPass(error) ? new RepeatableError(error, { committing: null, mayRepeat: true }) : error;
+        }
       },
-      options,
-    );
-    return outcomes.map((outcome) => ({ ...outcome, tenant: tenantOf.get(outcome.tenant) ?? outcome.tenant }));
-  } finally {
-    await restorer.close();
-  }
+    },
+    options,
+  );
+  return outcomes.map((outcome) => ({ ...outcome, tenant: tenantOf.get(outcome.tenant) ?? outcome.tenant }));
 }
 
 function underOwnName(emit: EventListener, nameOf: (workplace: Tenant) => Tenant): EventListener {

@@ -86,12 +86,9 @@ function describeOne({ id, ...tenant }: Tenant, value: RestoreValue, run: string
 }
 
 function nextSteps(tenant: Tenant, value: RestoreValue, run: string | null): string[] {
-  const { old, to, swapped } = value;
+  const { old, to, swapped, outside } = value;
   if (old !== null) {
-    return [
-      `  kept: ${old}; drop it when nobody misses it: ${dropSql(to, old)}`,
-      `  back again: ${swapBackSql(to, old)}`,
-    ];
+    return [`  kept: ${old}; ${beforeDrop(outside)}: ${dropSql(to, old)}`, `  back again: ${swapBackSql(to, old)}`];
   }
   const name = to.schema ?? to.database;
   if (swapped || run === null || !name.startsWith('tenantctl_')) return [];
@@ -99,6 +96,13 @@ function nextSteps(tenant: Tenant, value: RestoreValue, run: string | null): str
     `  look at it, then put it in place: tenantctl restore -t ${shellQuote(tenant.id)} --swap --from-run ${run}`,
     `  or away with it: ${dropSql(to, name)}`,
   ];
+}
+
+/** CASCADE takes with it what refers to the old one from outside. */
+function beforeDrop(outside: readonly string[]): string {
+  return outside.length === 0
+    ? 'drop it when nobody misses it'
+    : `these refer to it and would be dropped with it: ${listNames(outside, 10)}; make them anew, then drop it`;
 }
 
 /** The statement that removes a schema or database which a restore has left. */

@@ -5,7 +5,7 @@ import { RefusedError } from '../../errors.ts';
 import type { Tenant } from '../../fleet/tenant.ts';
 import type { ClientTools } from '../../postgres/local/client-tools.ts';
 import { requireClientTools } from '../../postgres/local/require-client-tools.ts';
-import { majorOf } from '../../postgres/server-version.ts';
+import { majorOf, majorOfText } from '../../postgres/server-version.ts';
 import type { Fleet } from '../open-fleet.ts';
 import type { PlannedRestore } from './restore-plan.ts';
 
@@ -19,7 +19,7 @@ export async function requireTools(
 ): Promise<ToolsFor> {
   // pg_restore reads archives of its own major and of older ones.
   const majorFor = ({ tenant, chosen }: PlannedRestore) => {
-    return Math.max(serverMajor(fleet, tenant), leadingNumber(chosen.manifest.versions.dump));
+    return Math.max(serverMajor(fleet, tenant), majorOfText(chosen.manifest.versions.dump));
   };
   const tools = new Map<number, ClientTools>();
   for (const major of new Set(planned.map(majorFor))) {
@@ -37,9 +37,4 @@ export async function requireTools(
 
 export function serverMajor({ servers }: Fleet, { server }: Tenant): number {
   return majorOf(servers.facts(server)?.versionNum ?? 0);
-}
-
-/** 17 of `17.5 (Debian …)`. */
-function leadingNumber(version: string): number {
-  return Number(/\d+/.exec(version)?.[0] ?? 0);
 }

@@ -17,6 +17,8 @@ export interface RestoreValue {
   readonly swapped: boolean;
   /** Name of the schema, or database, that had it before. */
   readonly old: string | null;
+  /** Of a swap: what stands outside of the living schema and refers to it, and then to the old one. It goes when that goes. */
+  readonly outside: readonly string[];
   /** In a plan: from the last time that `verify` restored it; null: it never has. */
   readonly expectedMs?: number | null;
   readonly remarks: readonly string[];

@@ -157,12 +157,11 @@ function refuseMany({ tenants }: Fleet, { toSchema, toDatabase }: RestoreOptions
 }
 
 /** What is known before anything is done. */
-function describeWhat({ chosen, way, remarks }: PlannedRestore, { rows }: RestoreOptions): RestoreValue {
+function describeWhat(
+  { chosen, way, remarks, tables, outside }: PlannedRestore,
+  { rows }: RestoreOptions,
+): RestoreValue {
   const { manifest, backup } = chosen;
-  const isMeant = ({ schema, name }: { readonly schema: string; readonly name: string }) => {
-    return rows === null || rows.tables.some((table) => table === name || table === `${schema}.${name}`);
-  };
-  const tables = manifest.tables.filter(isMeant);
   const restored = backup.verification?.results.find(
     ({ level, verdict }) => level === 'restore' && verdict === 'passed',
   );
@@ -173,7 +172,7 @@ function describeWhat({ chosen, way, remarks }: PlannedRestore, { rows }: Restor
     tables: tables.length,
     rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
     sizeBytes: manifest.archive.sizeBytes,
-    ...{ durationMs: null, bytesPerSecond: null, swapped: false, old: way.oldName },
+    ...{ durationMs: null, bytesPerSecond: null, swapped: false, old: way.oldName, outside },
     expectedMs: rows === null ? (restored?.durationMs ?? null) : null,
     remarks,
   };

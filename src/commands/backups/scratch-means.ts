@@ -5,11 +5,11 @@ import { prepareScratch } from '../../backups/scratch/prepare-scratch.ts';
 import type { ScratchServer } from '../../backups/scratch/scratch.ts';
 import { ScratchPool } from '../../backups/scratch/scratch-pool.ts';
 import { openScratchServer } from '../../backups/scratch/scratch-server.ts';
-import { majorOf } from '../../backups/verify/check-files.ts';
 import type { RestoreMeans } from '../../backups/verify/check-restore.ts';
 import type { Context } from '../../context.ts';
 import { TenantError, UsageError } from '../../errors.ts';
 import { requireClientTools } from '../../postgres/local/require-client-tools.ts';
+import { majorOfText } from '../../postgres/server-version.ts';
 import type { Fleet } from '../open-fleet.ts';
 import { connectionSettings } from '../open-inventory.ts';
 
@@ -41,7 +41,7 @@ export async function openScratchMeans(
   const close = async () => void (await Promise.all(servers.map((server) => server.close())));
   const open = async (server: ScratchServer, dumped: readonly BackupManifest[]): Promise<RestoreMeans> => {
     servers.push(server);
-    const majors = dumped.map(({ versions }) => majorOf(versions.dump)).filter((major) => !Number.isNaN(major));
+    const majors = dumped.map(({ versions }) => majorOfText(versions.dump)).filter((major) => !Number.isNaN(major));
     const tools = await requireClientTools(Math.max(server.major, ...majors), context.env);
     const signal = AbortSignal.any([context.interrupts.cancel, context.interrupts.abandon]);
     const pool = new ScratchPool(server, (database, manifest) => {
@@ -102,7 +102,7 @@ function fitting(means: RestoreMeans, manifest: BackupManifest): RestoreMeans {
 }
 
 function serverMajor({ versions }: BackupManifest): number {
-  return majorOf(versions.server);
+  return majorOfText(versions.server);
 }
 
 function noServer(manifest: BackupManifest): never {

@@ -1,7 +1,7 @@
 import { databaseComment } from '../../backups/restore/database-properties.ts';
 import type { ServerAccess } from '../../backups/restore/restore-database.ts';
 import { schemaComment, swapSchemas } from '../../backups/restore/schema-properties.ts';
-import { databaseExists, type SqlRunner, schemaExists } from '../../backups/restore/sql-text.ts';
+import { databaseExists, inTransaction, type SqlRunner, schemaExists } from '../../backups/restore/sql-text.ts';
 import { swapDatabases } from '../../backups/restore/swap-database.ts';
 import { TenantError } from '../../errors.ts';
 import type { RestoreOptions } from './restore-options.ts';
@@ -19,7 +19,7 @@ export interface EarlierSwap {
 /** Gives what an earlier run has restored beside the living one's name. Under the tenant's lock. */
 export async function swapEarlier(
   runner: SqlRunner,
-  { tenant, way, livingExists, remarks, workplace }: PlannedRestore,
+  { tenant, way, livingExists, remarks, workplace, outside }: PlannedRestore,
   { value, access, run, options }: EarlierSwap,
 ): Promise<RestoreValue> {
   if (value.swapped)
@@ -30,14 +30,8 @@ export async function swapEarlier(
   if (tenant.schema !== null && to.schema !== null) {
     refuseOther(tenant.id, to.schema, await schemaExists(runner, to.schema), await schemaComment(runner, to.schema));
     if (!livingExists) throw notLiving(tenant.schema);
-    await runner.run('BEGIN');
-    try {
-      await swapSchemas(runner, { tenant: tenant.id, run, living: tenant.schema, restored: to.schema, old });
-      await runner.run('COMMIT');
-    } catch (error) {
-      await runner.run('ROLLBACK').catch(() => {});
-      throw error;
-    }
+    const swap = { tenant: tenant.id, run, living: tenant.schema, restored: to.schema, old };
+    await inTransaction(runner, () => swapSchemas(runner, swap));
   } else {
     refuseOther(
       tenant.id,
@@ -54,7 +48,7 @@ export async function swapEarlier(
   const place = { server: tenant.server, database: tenant.database, schema: tenant.schema };
   return {
     ...{ ...value, to: place, swapped: true, old: hasOld ? old : null },
-    ...{ durationMs: null, bytesPerSecond: null, remarks },
+    ...{ durationMs: null, bytesPerSecond: null, remarks, outside },
   };
 }
 

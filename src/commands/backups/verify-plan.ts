@@ -1,4 +1,5 @@
 import type { Backup } from '../../backups/repository/backup.ts';
+import { wasComplete } from '../../backups/repository/backup-files.ts';
 import { baseKey } from '../../backups/repository/names.ts';
 import type { Repository } from '../../backups/repository/repository.ts';
 import { chooseDue, readTurn, type Turn } from '../../backups/verify/turns.ts';
@@ -10,7 +11,7 @@ export interface PlannedTenant {
   readonly tenant: Tenant;
   /** The newest first; none: it has no backup. What the listing of the store says of them. */
   readonly backups: readonly Backup[];
-  /** Newer archives that have no manifest yet. */
+  /** Young archives without a manifest, which are not looked at: newer than those that are; with `--all-backups`, all. */
   readonly unfinished: number;
 }
 
@@ -51,13 +52,15 @@ function choose(tenant: Tenant, backups: readonly Backup[], options: VerifyOptio
   const inTime = backups.filter(({ takenAt }) => at === null || takenAt <= at);
   const real = inTime.filter(isBackup(now));
   const chosen = allBackups ? real : real.slice(0, 1);
-  const unfinished = inTime.filter((backup) => !isBackup(now)(backup)).length;
+  const [newest] = chosen;
+  const isTold = ({ takenAt }: Backup) => allBackups || newest === undefined || takenAt > newest.takenAt;
+  const unfinished = inTime.filter((backup) => !isBackup(now)(backup) && isTold(backup)).length;
   return { tenant, backups: chosen, unfinished };
 }
 
-/** What has no manifest is being written; or, after a day, it is what is left of a backup, and it counts: as a bad one. */
+/** What has no manifest is being written; or it has lost it, or after a day never got one: then it counts, as a bad one. */
 function isBackup(now: Date): (backup: Backup) => boolean {
-  return ({ state, takenAt }) => state !== 'no-manifest' || now.getTime() - takenAt.getTime() > longestDumpMs;
+  return (backup) => wasComplete(backup) || now.getTime() - backup.takenAt.getTime() > longestDumpMs;
 }
 
 /** With its manifest and its records, as they are now; null: it is gone. */

@@ -16,6 +16,7 @@ import { errorReader, goOn } from '../read-fleet.ts';
 import { openScratchMeans, type ScratchMeans } from './scratch-means.ts';
 import type { VerifyOptions } from './verify-options.ts';
 import { type PlannedTenant, readBackup } from './verify-plan.ts';
+import { whyUnfinished } from './verify-text.ts';
 
 /** `value` of a done outcome: the backup that was looked at; with `--all-backups` the worst, and all. */
 export interface Verified extends VerifiedBackup {
@@ -120,7 +121,7 @@ async function verifyTenant(
   { tenant, backups, unfinished, others }: PlannedTenant & { readonly others: ReadonlySet<string> },
   task: Task<Verified>,
 ): Promise<void> {
-  if (backups.length === 0) return task.failed(tenant, noBackup(tenant, repository, options));
+  if (backups.length === 0) return task.failed(tenant, noBackup(tenant, unfinished, repository, options));
   const found: VerifiedBackup[] = [];
   for (const listed of backups) {
     task.step(tenant, `backup ${listed.time}`);
@@ -132,7 +133,9 @@ async function verifyTenant(
   const remarks =
     unfinished === 0
       ? []
-      : [`${plural(unfinished, 'newer archive')} without a manifest: being written, or left by a dump that was ended`];
+      : [
+          `${plural(unfinished, options.allBackups ? 'archive' : 'newer archive')} without a manifest: ${whyUnfinished}`,
+        ];
   const value = { ...worst, remarks: [...worst.remarks, ...remarks], ...(options.allBackups ? { all: found } : {}) };
   task.done(tenant, value, { finding: worst.verdict === 'bad' });
 }
@@ -146,9 +149,10 @@ function gone(listed: Backup): Backup {
   return { ...listed, keys: none, state: 'no-archive', problem: 'it went away while it was looked for' };
 }
 
-function noBackup({ id }: Tenant, { name }: Repository, { at }: VerifyOptions): TenantError {
-  const message =
-    at === null ? `${name} has no backup of it` : `${name} has no backup of it from before ${at.toISOString()}`;
+function noBackup({ id }: Tenant, unfinished: number, { name }: Repository, { at }: VerifyOptions): TenantError {
+  const before = at === null ? '' : ` from before ${at.toISOString()}`;
+  const but = unfinished === 0 ? '' : `, but ${plural(unfinished, 'archive')} without a manifest (${whyUnfinished})`;
+  const message = `${name} has no backup of it${before}${but}`;
   return new TenantError({ message, code: 'no-backup', hint: `make one: tenantctl dump -t ${shellQuote(id)}` });
 }
 

@@ -3,6 +3,7 @@ import { formatDuration } from '../../fleet/duration.ts';
 import type { Outcome } from '../../fleet/outcome.ts';
 import type { CommandView } from '../../output/result.ts';
 import { formatBytes, listNames, plural } from '../../words.ts';
+import type { PlannedTenant } from './verify-plan.ts';
 import type { Verified } from './verify-run.ts';
 
 /** How far a promise of turns is kept; part of the json document. */
@@ -31,6 +32,17 @@ export const verifyView: CommandView<Verified> = {
   },
   isFinding: (outcome) => outcome.status === 'done' && outcome.value.verdict === 'bad',
 };
+
+export const whyUnfinished = 'being written, left by a dump that was ended, or its manifest was removed';
+
+/** They are no fault yet, and must not be silent: what was removed would be missed by nobody for a day. */
+export function describeUnfinished(planned: readonly PlannedTenant[], allBackups: boolean): readonly string[] {
+  const some = planned.filter(({ unfinished }) => unfinished > 0);
+  if (some.length === 0) return [];
+  const count = some.reduce((sum, { unfinished }) => sum + unfinished, 0);
+  const names = listNames(some.map(({ tenant }) => tenant.id));
+  return [`${plural(count, allBackups ? 'archive' : 'newer archive')} without a manifest (${names}): ${whyUnfinished}`];
+}
 
 /** A broken archive can have fifty complaints; all are in the json document. */
 function shorten(notes: readonly string[]): string {

@@ -13,7 +13,7 @@ import { openRepository, repositoryFlags } from './open-repository.ts';
 import { readVerifyOptions, type VerifyOptions, verifyFlags } from './verify-options.ts';
 import { planVerification, type VerifyPlan } from './verify-plan.ts';
 import { runVerification, type Verified } from './verify-run.ts';
-import { type Cycle, describeCycle, describeVerified, verifyView } from './verify-text.ts';
+import { type Cycle, describeCycle, describeUnfinished, describeVerified, verifyView } from './verify-text.ts';
 
 /** `tenantctl verify`: are the backups there, whole, and can they be restored. */
 export const verify: Command<VerifyOptions, Verified> = {
@@ -74,7 +74,11 @@ async function run(context: Context, fleet: Fleet, options: VerifyOptions): Prom
     run: fleet.run,
     environment: fleet.inventory.environment,
     sources: fleet.sources,
-    text: [...describeVerified(counted, options.level), ...(cycle === null ? [] : describeCycle(cycle))],
+    text: [
+      ...describeVerified(counted, options.level),
+      ...(cycle === null ? [] : describeCycle(cycle)),
+      ...describeUnfinished(plan.planned, options.allBackups),
+    ],
     findings: overdueFindings(cycle, counted),
     extra: { level: options.level, store: repository.name, ...(cycle === null ? {} : { cycle }) },
   };

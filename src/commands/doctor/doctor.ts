@@ -8,9 +8,11 @@ import { loadInventory } from '../../fleet/inventory/load.ts';
 import type { Inventory } from '../../fleet/inventory/types.ts';
 import { readFolder } from '../../migrations/folder.ts';
 import type { Result } from '../../output/result.ts';
+import { chosenFolder } from '../../postgres/local/require-client-tools.ts';
 import { candidateFolders } from '../../postgres/local/server-programs.ts';
 import { type Command, textView } from '../command.ts';
 import { readSwitch, readText } from '../read-options.ts';
+import { checkStores } from './check-stores.ts';
 import { examineServers } from './doctor-servers.ts';
 
 interface DoctorOptions {
@@ -34,12 +36,14 @@ export const doctor: Command<DoctorOptions, never> = {
 };
 
 async function runDoctor(context: Context, options: DoctorOptions): Promise<Result<never>> {
-  const folders = await candidateFolders(context);
+  const chosen = chosenFolder(context.env);
+  const folders = chosen === null ? await candidateFolders(context) : [chosen];
   const { inventory, findings } = await checkInventory(context, options.config);
   const checks = [
     ...(await checkMachine(context, folders)),
     ...findings,
     ...(inventory === null ? [] : await checkFolders(context, inventory)),
+    ...(inventory === null ? [] : await checkStores(inventory)),
     ...(inventory === null ? [] : await examineServers(context, { ...options, inventory, folders })),
   ];
   return {

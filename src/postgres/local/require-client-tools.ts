@@ -10,14 +10,19 @@ type Env = Readonly<Record<string, string | undefined>>;
  * same major, else of the next newer one. Refuses (5) when this machine has none.
  */
 export async function requireClientTools(major: number, env: Env): Promise<ClientTools> {
-  const chosen = env.TENANTCTL_PG_BIN;
-  if (chosen !== undefined && chosen !== '') return readChosen(chosen, major, env);
+  const chosen = chosenFolder(env);
+  if (chosen !== null) return readChosen(chosen, major, env);
   const folders = await candidateFolders({ env });
   const found = (await findClientTools(major, { env, folders })) ?? (await findInCache(major, env));
   if (found !== null) return found;
   throw new RefusedError(`this machine has no pg_dump for a server of PostgreSQL ${major}`, {
     hint: `${clientToolsHint(major)}; or name its folder: TENANTCTL_PG_BIN`,
   });
+}
+
+/** Where the user says that PostgreSQL's programs are, and nowhere else; null: they are looked for. */
+export function chosenFolder({ TENANTCTL_PG_BIN: chosen }: Env): string | null {
+  return chosen === undefined || chosen === '' ? null : chosen;
 }
 
 /** What was fetched for the repository's own tests and demo. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ByteReader } from '../../../src/backups/archive/byte-reader.ts';
 import { readContents } from '../../../src/backups/archive/read-archive.ts';
-import { countLargeObjects, selectEntries } from '../../../src/backups/archive/select-entries.ts';
+import { countArchivedLargeObjects, selectEntries } from '../../../src/backups/archive/select-entries.ts';
 import { inOnePiece } from './archives.ts';
 import { type MadeEntry, makeArchive } from './make-archive.ts';
 
@@ -13,7 +13,7 @@ async function select(entries: readonly MadeEntry[], schemas: readonly string[],
   return {
     ...Object.fromEntries(tags),
     leftOut: leftOut.map(({ tag }) => tag),
-    objects: countLargeObjects(toc.entries),
+    objects: countArchivedLargeObjects(toc.entries),
   };
 }
 

@@ -8,7 +8,7 @@ function entry(dumpId: number, kind: string, dependencies: readonly number[] = [
 }
 
 describe('orderEntries', () => {
-  it('leaves foreign keys, and what hangs on them, to the end; all else keeps its order', () => {
+  it('leaves foreign keys, row-level security and what hangs on them to the end; all else keeps its order', () => {
     const entries = [
       entry(1, 'ENCODING'),
       entry(2, 'SCHEMA'),
@@ -16,9 +16,11 @@ describe('orderEntries', () => {
       entry(9, 'TABLE DATA', [5]),
       entry(7, 'FK CONSTRAINT', [5]),
       entry(8, 'COMMENT', [7]),
+      entry(3, 'POLICY', [5]),
       entry(6, 'TRIGGER', [5]),
+      entry(4, 'ROW SECURITY', [5]),
     ];
-    expect(orderEntries(entries)).toEqual({ first: [2, 5, 9, 6], last: [7, 8] });
+    expect(orderEntries(entries)).toEqual({ first: [2, 5, 9, 6], last: [7, 8, 3, 4] });
   });
 });
 

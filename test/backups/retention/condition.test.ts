@@ -19,14 +19,23 @@ describe('the newest backup', () => {
     const verified = [result('content', 'bad', now)];
     const bad = backup({ takenAt: ago(hourMs), verified });
     const good = backup({ takenAt: ago(2 * dayMs) });
-    const backups = [backup({ takenAt: ago(0), state: 'wrong-size' }), bad, good];
-    expect(assess(backups, { rpoMs: dayMs })).toMatchObject({
+    const cut = backup({ takenAt: ago(0), state: 'wrong-size' });
+    expect(assess([cut, bad, good], { rpoMs: dayMs })).toMatchObject({
       backups: 2,
       backup: { time: good.time, ageMs: 2 * dayMs },
-      newerBad: bad.time,
-      breaches: ['rpo'],
+      newerBad: { time: cut.time, problem: 'it is damaged' },
+      breaches: ['damaged', 'rpo'],
     });
-    expect(assess([bad])).toMatchObject({ backup: null, newerBad: bad.time, breaches: ['missing'] });
+    const newerBad = { time: bad.time, problem: 'verify --level content found it bad' };
+    expect(assess([bad, good])).toMatchObject({ newerBad, breaches: ['damaged'] });
+    expect(assess([bad])).toMatchObject({ backup: null, newerBad, breaches: ['missing'] });
+  });
+
+  it('is in order while a dump may be writing the next, and when an older one is damaged', () => {
+    const good = backup({ takenAt: ago(hourMs) });
+    const writing = backup({ takenAt: now, state: 'no-manifest' });
+    const lost = backup({ takenAt: ago(dayMs), state: 'no-archive' });
+    expect(assess([writing, good, lost])).toMatchObject({ backup: { time: good.time }, newerBad: null, breaches: [] });
   });
 
   it('is that of this tenant', () => {

@@ -16,7 +16,6 @@ function plan(backups: readonly Backup[], options: Partial<ExpireOptions> = {}) 
     isWhole: true,
     departed: null,
     departedAfterMs: null,
-    receiptKeys: new Set(),
     ...options,
   });
 }
@@ -80,13 +79,6 @@ describe('of a tenant', () => {
     expect(pinned(later)).toBe('keep: pinned: audit');
     expect(pinned(null, 'wrong-size')).toBe('keep: pinned: audit');
     expect(pinned(now.toISOString())).toBe('go: no rule keeps it');
-  });
-
-  it('stays what a receipt names', () => {
-    const asleep = backup({ takenAt: old });
-    expect(ofAcme([backup({ takenAt: today }), asleep], { receiptKeys: new Set([asleep.keys.file!]) })[1]).toBe(
-      'keep: named by the receipt of a hibernated tenant',
-    );
   });
 
   it('goes an archive without a manifest when nobody can be writing it any more', () => {
@@ -183,14 +175,13 @@ describe('a tenant that left', () => {
     ]);
   });
 
-  it('keeps what is pinned or named by a receipt', () => {
-    const [first, second] = left as [Backup, Backup];
+  it('keeps what is pinned', () => {
+    const [, second] = left as [Backup, Backup];
     const pinned = backup({ tenant: 'gone', takenAt: old, pin: {} });
     expect(judge({ departedAfterMs: 0 }, [pinned, second])).toEqual([
       'keep: pinned: audit',
       'go: departed, first seen 2026-11-14',
     ]);
-    expect(judge({ departedAfterMs: 0, receiptKeys: new Set([first.keys.manifest!]) })?.[0]).toMatch(/^keep: named by/);
   });
 
   it('has not left for all we know, when the fleet could not be read', () => {

@@ -72,6 +72,7 @@ function manifest(subject: BackupSubject, time: string, spec: BackupSpec): Backu
     time,
     versions: { tenantctl: '0.0.0', server: '17.6', dump: '17.6' },
     run: spec.run ?? 'r1',
+    environment: 'test',
     place: { server: 'main', database: 'saas', schema: 'tenant_acme', ...spec.place },
     labels: {},
     snapshot: { takenAt: takenAt.toISOString(), lsn: '0/0', isCommon: true, fromReplica: false },

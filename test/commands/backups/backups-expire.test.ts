@@ -134,6 +134,7 @@ describe('backups expire', () => {
 
   it.each([
     ['backups expire', 'no tenant is selected'],
+    ['backups expire --all --store ./nonexist', 'nonexist'],
     ['backups expire --all --keep-last x', '--keep-last takes a whole number'],
     ['backups expire --all --keep-within 3', '--keep-within takes a duration'],
     ['backups expire -t acme --departed-after 90d', '--departed-after goes with --all'],

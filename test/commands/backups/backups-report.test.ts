@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { VerificationResult } from '../../../src/backups/repository/backup.ts';
@@ -81,6 +81,17 @@ describe('backups report', () => {
     expect([quiet.exitCode, quiet.stdout, quiet.stderr]).toEqual([0, '', '']);
   });
 
+  it('finds that the newest backup lost its archive, although an older one is young enough', async () => {
+    const { fleet, stored } = await createStored();
+    const key = await stored.put({ of: 'young', takenAt: ago(1) });
+    await rm(join(fleet.folder, 'backups', key));
+    const { exitCode, stdout } = await fleet.run('backups report -t young', { now: () => now });
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('1 tenant: 0 in order, 1 whose newest is damaged');
+    expect(stdout).toContain('young: the backup of 2026-11-22T091500.000Z: its archive is not there\n');
+    expect(stdout).toMatch(/^young +2026-11-22 08:15 .* damaged$/m);
+  });
+
   it('has a row for each breach, and for each tenant with --verbose', async () => {
     const { fleet } = await createStored();
     const rows = async (flags: string) => {
@@ -143,11 +154,12 @@ describe('-o prometheus', () => {
       size_bytes: 1000,
       'verified_timestamp_seconds restore': ago(29).getTime() / 1000,
       expected_restore_seconds: 2,
+      'breach damaged': 0,
       'breach missing': 0,
       'breach rpo': 1,
       'breach rto': 0,
     });
-    expect(of('none')).toEqual({ 'breach missing': 1, 'breach rpo': 0, 'breach rto': 0 });
+    expect(of('none')).toEqual({ 'breach damaged': 0, 'breach missing': 1, 'breach rpo': 0, 'breach rto': 0 });
     expect(samples.at(-1)).toEqual({
       name: 'tenantctl_report_timestamp_seconds',
       labels: {},

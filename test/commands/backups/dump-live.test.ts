@@ -64,6 +64,21 @@ test('a tenant whose table is rewritten behind the snapshot is dumped again, and
   for (const tenant of ['t01', 't03']) expect(dumpedOf(report, tenant).isCommon).toBe(true);
 });
 
+test('a table that is put in the place of another by renaming is found too', async () => {
+  const fleet = await makeFleet(2);
+  const lock = await holdTable(fleet.db, 'tenant_t02.accounts', 'ACCESS EXCLUSIVE');
+  const running = fleet.start(`dump --all ${oneByOne} --json`);
+  await attemptsAt(fleet.db, 'tenant_t02.accounts', 1);
+  await lock.query(`create table tenant_t02.fresh (like tenant_t02.accounts including all);
+    insert into tenant_t02.fresh select * from tenant_t02.accounts;
+    alter table tenant_t02.accounts rename to stale; alter table tenant_t02.fresh rename to accounts`);
+  await lock.release();
+  const report = readReport(await running.ended);
+  expect(report.summary).toBe('t01 done, t02 done');
+  expect(await archivedRows(archiveOf(fleet, report, 't02'), 'accounts')).toEqual(['1\t1000', '2\t1000']);
+  expect(dumpedOf(report, 't02').isCommon).toBe(false);
+});
+
 test('a tenant that is dropped meanwhile fails alone', async () => {
   const fleet = await makeFleet(3);
   const lock = await holdTable(fleet.db, 'tenant_t02.accounts', 'ACCESS EXCLUSIVE');
@@ -112,7 +127,7 @@ test('a dump and a change of a tenant keep out of each other’s way', async () 
 
 test('a snapshot that is too old is replaced, and the manifests say so', async () => {
   const fleet = await makeFleet(2);
-  const report = await fleet.json(`dump --all ${oneByOne} --per-database 2 --max-snapshot 1ms`);
+  const report = await fleet.json(`dump --all ${oneByOne} --per-database 2 --max-snapshot 0s`);
   expect([report.exitCode, report.totals.done]).toEqual([0, 2]);
   const manifests = await Promise.all(
     report.outcomes.map(({ tenant }) => manifestOf(archiveOf(fleet, report, tenant))),

@@ -83,8 +83,8 @@ test('says in the manifest what it is, and what a restore needs beside it', asyn
   const roles = await readFile(join(store, manifest.needs.rolesFile!), 'utf8');
   expect(roles).toContain('CREATE ROLE postgres');
   expect(roles).not.toContain('PASSWORD');
-  // An archive and a manifest each, of three tenants, what they share, and the roles.
-  expect((await storedFiles(fleet)).length).toBe(10);
+  // An archive and a manifest each, of three tenants, what they share, and the roles; and whose store it is.
+  expect((await storedFiles(fleet)).length).toBe(11);
 });
 
 test('keeps large objects in an archive of their own, and says who may name them', async () => {

@@ -7,88 +7,108 @@ import { dumpAll, restoredOf } from './restored.ts';
 
 afterAll(() => asSuperuser(async (admin) => void (await admin.query('drop role if exists restore_db_role'))));
 
+const fleet = await createOwn();
+const [first = '', second = ''] = fleet.databases;
+
 describe('restore of a tenant with a database of its own', () => {
   it('goes beside, and then into its place with all that the living one was given', async () => {
-    const { fleet, name } = await createOwn();
+    const left = [`tenantctl_restore_left_${first.slice(-8)}`, `tenantctl_restore_busy_${first.slice(-8)}`];
+    for (const name of left) await leaveUnfinished(name);
+    // Another fleet's tenant of the same id, at work from another database of the server.
+    const other = new pg.Client({ connectionString: databaseUrl(second) });
+    await other.connect();
+    await other.query("select pg_advisory_lock(hashtext('unfinished restore of tenantctl'), hashtext($1))", [left[1]]);
     const beside = await fleet.json('restore -t d01');
+    await other.end();
     const { to } = restoredOf(beside, 'd01');
     dropAtEnd(to.database);
+    expect(await existing(left)).toEqual([left[1]]);
     expect(await inside(to.database, 'select count(*)::int as n from app.tasks')).toEqual([{ n: 30 }]);
-    expect(await inside(name, 'select count(*)::int as n from app.tasks')).toEqual([{ n: 30 }]);
-    expect((await fleet.json('tenants list --all')).outcomes).toHaveLength(1);
+    // Who may not connect to the living one may not connect to its copy.
+    const { comment: _, ...living } = await properties(first);
+    expect(await properties(to.database)).toMatchObject(living);
+    expect((await fleet.json('tenants list --all')).outcomes).toHaveLength(2);
 
-    await inside(name, 'delete from app.tasks');
+    await inside(first, `delete from app.tasks; alter database ${first} reset work_mem`);
     const report = await fleet.json(`restore -t d01 --swap --from-run ${beside.run} --yes`);
     const { old, swapped } = restoredOf(report, 'd01');
     dropAtEnd(old!);
     expect(swapped).toBe(true);
-    expect(await inside(name, 'select count(*)::int as n from app.tasks')).toEqual([{ n: 30 }]);
+    expect(await inside(first, 'select count(*)::int as n from app.tasks')).toEqual([{ n: 30 }]);
     expect(await inside(old!, 'select count(*)::int as n from app.tasks')).toEqual([{ n: 0 }]);
-    expect(await properties(name)).toEqual(await properties(old!));
-    expect(await properties(name)).toMatchObject({ comment: 'first', connections: 50, owner: 'restore_db_role' });
+    expect(await properties(first)).toEqual(await properties(old!));
+    expect(await properties(first)).toMatchObject({ comment: 'first', connections: 50, owner: 'restore_db_role' });
+    const again = await fleet.json(`restore -t d01 --to-database ${second}`);
+    expect(again.of('d01').error).toMatchObject({ code: 'target-exists' });
   });
 
   it('does not cut off anybody, unless it is told to', async () => {
-    const { fleet, name } = await createOwn();
-    const client = new pg.Client({ connectionString: databaseUrl(name), application_name: 'shop' });
+    const client = new pg.Client({ connectionString: databaseUrl(second), application_name: 'shop' });
     await client.connect();
     const cut = new Promise<unknown>((resolve) => client.on('error', resolve));
-    const refused = await fleet.json('restore -t d01 --swap --yes');
-    expect(refused.of('d01').error).toMatchObject({ code: 'connected', message: expect.stringContaining('shop') });
-    expect(await ourDatabases(name)).toEqual([]);
-    const report = await fleet.json('restore -t d01 --swap --yes --disconnect');
-    dropAtEnd(restoredOf(report, 'd01').old!);
+    const refused = await fleet.json('restore -t d02 --swap --yes');
+    expect(refused.of('d02')).toMatchObject({
+      step: 'looking who is connected',
+      error: { code: 'connected', message: expect.stringContaining('shop') },
+    });
+    const report = await fleet.json('restore -t d02 --swap --yes --disconnect');
+    dropAtEnd(restoredOf(report, 'd02').old!);
     expect(await cut).toMatchObject({ code: '57P01' });
     await client.end().catch(() => {});
   });
 
   it('is made again with its settings when it was dropped', async () => {
-    const { fleet, name } = await createOwn();
-    const before = await properties(name);
-    await asSuperuser((admin) => admin.query(`drop database ${name}`));
-    const report = await fleet.json('restore -t d01');
-    expect(restoredOf(report, 'd01').to.database).toBe(name);
-    expect(await inside(name, 'select count(*)::int as n from app.tasks')).toEqual([{ n: 30 }]);
-    expect(await properties(name)).toEqual(before);
-  });
-
-  it('leaves nothing when the restore fails, and takes away what a killed one left', async () => {
-    const { fleet, name } = await createOwn();
-    const left = `tenantctl_restore_left_${name.slice(-8)}`;
-    await asSuperuser(async (admin) => {
-      await admin.query(`create database ${left} template template0`);
-      await admin.query(`comment on database ${left} is 'tenantctl: unfinished restore of tenant d01, run 2026-x'`);
-    });
-    const report = await fleet.json('restore -t d01 --to-database tenantctl_restore_own_test');
-    dropAtEnd('tenantctl_restore_own_test');
-    expect(report.summary).toBe('d01 done');
-    const again = await fleet.json('restore -t d01 --to-database tenantctl_restore_own_test');
-    expect(again.of('d01').error).toMatchObject({ code: 'target-exists' });
-    const rows = await asSuperuser((admin) => admin.query('select from pg_database where datname = $1', [left]));
-    expect(rows.rowCount).toBe(0);
+    const before = await properties(second);
+    await asSuperuser((admin) => admin.query(`drop database ${second}`));
+    const copy = `copy_of_${second}`;
+    dropAtEnd(copy);
+    const elsewhere = await fleet.json(`restore -t d02 --to-database ${copy}`);
+    expect(restoredOf(elsewhere, 'd02').remarks).toContainEqual(expect.stringContaining('only its owner may connect'));
+    const grants = await asSuperuser((admin) =>
+      admin.query(`select from pg_database, aclexplode(datacl) where datname = $1 and grantee = 0`, [copy]),
+    );
+    expect(grants.rowCount).toBe(0);
+    const report = await fleet.json('restore -t d02');
+    expect(restoredOf(report, 'd02').to.database).toBe(second);
+    expect(await inside(second, 'select count(*)::int as n from app.tasks')).toEqual([{ n: 30 }]);
+    expect(await properties(second)).toEqual(before);
   });
 });
 
-async function createOwn(): Promise<{ readonly fleet: TestFleet; readonly name: string }> {
-  const fleet = await createFleet({ databases: 1, inventory: toFolder });
-  const [name = ''] = fleet.databases;
+async function leaveUnfinished(name: string): Promise<void> {
+  dropAtEnd(name);
   await asSuperuser(async (admin) => {
-    await admin.query('do $$ begin create role restore_db_role; exception when duplicate_object then null; end $$');
-    await admin.query(`alter database ${name} owner to restore_db_role`);
-    await admin.query(`alter database ${name} set search_path to app, "x, y"`);
-    await admin.query(`alter database ${name} set work_mem to '8MB'`);
-    await admin.query(`alter role restore_db_role in database ${name} set statement_timeout to '7s'`);
-    await admin.query(`alter database ${name} connection limit 50`);
-    await admin.query(`revoke connect on database ${name} from public`);
-    await admin.query(`comment on database ${name} is 'first'`);
+    await admin.query(`create database ${name} template template0 strategy file_copy`);
+    await admin.query(`comment on database ${name} is 'tenantctl: unfinished restore of tenant d01, run 2026-x'`);
   });
-  await inside(
-    name,
-    `create schema app; create table app.tasks (id int primary key, title text);
-     insert into app.tasks select g, 'task ' || g from generate_series(1, 30) g`,
+}
+
+async function existing(names: readonly string[]): Promise<readonly string[]> {
+  const { rows } = await asSuperuser((admin) => {
+    return admin.query<{ name: string }>('select datname as name from pg_database where datname = any ($1)', [names]);
+  });
+  return rows.map(({ name }) => name);
+}
+
+async function createOwn(): Promise<TestFleet> {
+  const made = await createFleet({ databases: 2, inventory: toFolder, until: 'file' });
+  await asSuperuser((admin) =>
+    admin.query('do $$ begin create role restore_db_role; exception when duplicate_object then null; end $$'),
   );
-  await dumpAll(fleet);
-  return { fleet, name };
+  for (const name of made.databases) {
+    await inside(
+      name,
+      `alter database ${name} owner to restore_db_role;
+       alter database ${name} set search_path to app, "x, y"; alter database ${name} set work_mem to '8MB';
+       alter role restore_db_role in database ${name} set statement_timeout to '7s';
+       alter database ${name} connection limit 50; revoke connect on database ${name} from public;
+       comment on database ${name} is 'first';
+       create schema app; create table app.tasks (id int primary key, title text);
+       insert into app.tasks select g, 'task ' || g from generate_series(1, 30) g`,
+    );
+  }
+  await dumpAll(made);
+  return made;
 }
 
 async function inside<Row>(database: string, text: string): Promise<readonly Row[]> {
@@ -112,17 +132,6 @@ async function properties(database: string): Promise<Record<string, unknown>> {
       [database],
     );
     return rows[0];
-  });
-}
-
-async function ourDatabases(tenant: string): Promise<readonly string[]> {
-  return asSuperuser(async (admin) => {
-    const { rows } = await admin.query<{ name: string }>(
-      `select datname as name from pg_database d where datname like 'tenantctl\\_%'
-          and shobj_description(oid, 'pg_database') like '%' || $1 || '%'`,
-      [tenant],
-    );
-    return rows.map(({ name }) => name);
   });
 }
 

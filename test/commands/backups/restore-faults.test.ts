@@ -1,14 +1,20 @@
-import { expect, test } from 'vitest';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
 import { eventually } from '../../support/barrier.ts';
 import { spawnCli } from '../../support/spawn-cli.ts';
 import { attemptsAt, holdTable } from '../../support/table-lock.ts';
-import { createBackedUp, fingerprint, ownPlaces, restoredOf } from './restored.ts';
+import { createBackedUp, dropOwnPlaces, fingerprint, ownPlaces, restoredOf } from './restored.ts';
+
+const patient = { timeouts: { lock: '10min' } };
+const fleet = await createBackedUp({ inventory: patient, until: 'file' });
+afterEach(() => dropOwnPlaces(fleet));
 
 /** A writer of a shared table: the key that refers to it must wait. */
 const writer = 'ROW EXCLUSIVE';
 
 test('a key to a shared table waits no longer than lock_timeout, and the whole is tried again', async () => {
-  const fleet = await createBackedUp({ schemas: 1, inventory: { timeouts: { lock: '200ms' } } });
+  await fleet.writeInventory({ timeouts: { lock: '200ms' } });
   const held = await holdTable(fleet.db, 'shared.plans', writer);
   const running = fleet.start('restore -t t01 --json');
   await attemptsAt(fleet.db, 'shared.plans', 2);
@@ -17,13 +23,10 @@ test('a key to a shared table waits no longer than lock_timeout, and the whole i
   const { exitCode } = await running.ended;
   expect(exitCode).toBe(0);
   expect(await ownPlaces(fleet)).toHaveLength(1);
+  await fleet.writeInventory(patient);
 });
 
 test('nobody is kept from a shared table before all rows are in', async () => {
-  const fleet = await createBackedUp({
-    schemas: 1,
-    inventory: { timeouts: { lock: '10min' } },
-  });
   const held = await holdTable(fleet.db, 'shared.plans', writer);
   const running = fleet.start('restore -t t01');
   await attemptsAt(fleet.db, 'shared.plans', 1);
@@ -36,12 +39,16 @@ test('nobody is kept from a shared table before all rows are in', async () => {
   expect((await running.ended).exitCode).toBe(0);
 });
 
-test('interrupted in the middle, it leaves nothing', async () => {
-  const fleet = await createBackedUp({ schemas: 1, inventory: { timeouts: { lock: '10min' } } });
+test('interrupted in the middle, it leaves nothing, and none of the archive ever lay on the disk', async () => {
+  const temporary = join(fleet.folder, 'tmp');
+  await mkdir(temporary);
+  vi.stubEnv('TMPDIR', temporary);
   const before = await fingerprint(fleet, []);
   const held = await holdTable(fleet.db, 'shared.plans', writer);
   const running = fleet.start('restore -t t01 --swap --yes --json');
   await attemptsAt(fleet.db, 'shared.plans', 1);
+  expect(await findArchives(temporary)).toEqual([]);
+  vi.unstubAllEnvs();
   running.signal('SIGINT');
   running.signal('SIGINT');
   const { exitCode, stdout } = await running.ended;
@@ -54,7 +61,6 @@ test('interrupted in the middle, it leaves nothing', async () => {
 });
 
 test('killed in the middle, it leaves nothing, and the run can be resumed', async () => {
-  const fleet = await createBackedUp({ inventory: { timeouts: { lock: '10min' } } });
   const before = await fingerprint(fleet, []);
   const held = await holdTable(fleet.db, 'shared.plans', writer);
   const killed = spawnCli('restore --all --swap --yes', fleet.folder);
@@ -69,13 +75,22 @@ test('killed in the middle, it leaves nothing, and the run can be resumed', asyn
   const { runs } = JSON.parse((await fleet.run('runs list --json')).stdout);
   // A later backup is not what was to be restored.
   await fleet.db.query('delete from tenant_t01.tasks');
-  await fleet.run('dump --all');
+  await fleet.run('dump -t t01');
   const restore = runs.find(({ command }: { command: string }) => command === 'restore');
   const resumed = await fleet.json(`runs resume ${restore.run} --yes`);
   expect(resumed.summary).toBe('t01 done, t02 done');
   expect(restoredOf(resumed, 't01').swapped).toBe(true);
   expect(await fleet.db.query('select from tenant_t01.tasks')).toHaveLength(20);
 });
+
+async function findArchives(folder: string): Promise<readonly string[]> {
+  const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  // What pg_restore is to restore of it, at least: the folder is the one that is used.
+  expect(files).not.toEqual([]);
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name));
+  const texts = await Promise.all(paths.map((path) => readFile(path, 'latin1')));
+  return paths.filter((_, index) => texts[index]?.startsWith('PGDMP'));
+}
 
 async function nobodyOfOurs(db: Awaited<ReturnType<typeof createBackedUp>>['db']): Promise<void> {
   await eventually('the sessions of the restore are gone', async () => {

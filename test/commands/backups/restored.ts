@@ -72,3 +72,9 @@ export async function ownPlaces(fleet: TestFleet): Promise<readonly string[]> {
   );
   return rows.map(({ name }) => name);
 }
+
+/** So that the next test begins without them. */
+export async function dropOwnPlaces(fleet: TestFleet): Promise<void> {
+  const names = await ownPlaces(fleet);
+  for (const name of names) await fleet.db.query(`drop schema ${pg.escapeIdentifier(name)} cascade`);
+}

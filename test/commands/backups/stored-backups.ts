@@ -65,6 +65,7 @@ async function put(repository: Repository, spec: StoredSpec): Promise<string> {
     time,
     versions: { tenantctl: '0.0.0', server: '17.6', dump: '17.6' },
     run: '2026-11-22T101500Z-k3f9',
+    environment: 'test',
     place: { server: 'main', database: spec.database ?? 'saas', schema: 'tenant_x' },
     labels: {},
     snapshot: { takenAt: spec.takenAt.toISOString(), lsn: '0/1A2B3C8', isCommon: true, fromReplica: false },

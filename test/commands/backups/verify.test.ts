@@ -1,4 +1,4 @@
-import { cp, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -180,6 +180,7 @@ describe('verify', () => {
   });
 
   it('fails tenants without any backup, and never passes them', async () => {
+    await mkdir(join(fleet.folder, 'nothing'));
     await fleet.writeInventory({ backups: { to: './nothing' } });
     onTestFinished(() => fleet.writeInventory({}));
     const report = await fleet.json('verify -t acme');
@@ -206,6 +207,42 @@ describe('verify', () => {
     expect(all.all![0]!.backup).toBe(valueFor(again, 'acme')['time' as never]);
     const never = await fleet.json(`verify -t acme --at 2001-01-01 ${flag}`);
     expect(never.of('acme').error).toMatchObject({ code: 'no-backup' });
+  });
+
+  it('is not silent about an archive without a manifest: newer than what is looked at, and of no other', async () => {
+    const { flag, file } = await copyStore();
+    const again = archiveOf(fleet, await fleet.json(`dump -t late ${flag}`), 'late');
+    const manifestOf = (archive: string) => file(archive).replace(/\.dump$/, '.json');
+    await rename(manifestOf(again), `${manifestOf(again)}.gone`);
+    const newer = await fleet.run(`verify --all ${flag}`);
+    expect(newer.exitCode).toBe(0);
+    expect(newer.stdout).toContain('\n1 newer archive without a manifest (late): being written, left by a dump that');
+    await rename(`${manifestOf(again)}.gone`, manifestOf(again));
+
+    // One that has only lost it: what is written beside a manifest tells that there was one.
+    await fleet.run(`verify -t late ${flag}`);
+    await rm(manifestOf(again));
+    const lost = await fleet.json(`verify -t late ${flag}`);
+    expect([lost.exitCode, valueFor(lost, 'late').problems]).toEqual([
+      1,
+      [expect.stringMatching(/^it has no manifest/)],
+    ]);
+  });
+
+  it('says nothing of an older archive without a manifest, but with --all-backups; and it is no backup', async () => {
+    const { flag, file } = await copyStore({ isVerified: false });
+    const older = file(archiveOf(fleet, dumped, 'late'));
+    await rm(older.replace(/\.dump$/, '.json'));
+    const alone = await fleet.json(`verify -t late ${flag}`);
+    expect([alone.exitCode, alone.of('late').error?.message]).toEqual([
+      4,
+      expect.stringMatching(/has no backup of it, but 1 archive without a manifest \(being written, /),
+    ]);
+    expect((await fleet.run(`dump -t late ${flag}`)).exitCode).toBe(0);
+    const newest = await fleet.run(`verify -t late -v ${flag}`);
+    expect([newest.exitCode, newest.stdout]).toEqual([0, expect.not.stringContaining('without a manifest')]);
+    const all = await fleet.run(`verify -t late --all-backups ${flag}`);
+    expect(all.stdout).toContain('\n1 archive without a manifest (late): ');
   });
 });
 

@@ -1,8 +1,8 @@
 import { realpathSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import type { Finding } from '../../../src/diagnosis/finding.ts';
 import { packageRoot } from '../../../src/postgres/local/cache-folder.ts';
 import { closedPort } from '../../support/closed-port.ts';
@@ -10,6 +10,7 @@ import { openFolder } from '../../support/folders.ts';
 import { startOwnCluster } from '../../support/own-cluster.ts';
 import { findPgBouncer, startPgBouncer } from '../../support/pgbouncer.ts';
 import { type CliOptions, type CliResult, jsonOf, runCli, startCli } from '../../support/run-cli.ts';
+import { startS3Server } from '../../support/s3-server.ts';
 
 /** Small limits and no autovacuum, so that there is something to find. */
 const server = await startOwnCluster({
@@ -277,6 +278,70 @@ describe('doctor finds what is wrong on a server', () => {
       level: 'warning',
       message: expect.stringContaining('-x'),
     });
+  });
+});
+
+describe('doctor looks at the places of backups', () => {
+  const withBackups = (backups: unknown, environment = 'test') =>
+    `version: 1\nenvironment: ${environment}\nservers:\n  main: { url: "postgres://x@127.0.0.1:1/x" }\nbackups: ${JSON.stringify(backups)}\n`;
+  const stores = ({ checks }: Doctored) => checks.filter(({ id }) => id === 'backup-store');
+
+  it('a folder that is there, one that is still to be made, and files in the way', async () => {
+    const cwd = await openFolder();
+    await mkdir(join(cwd, 'backups'));
+    const found = await doctor(withBackups({ to: './backups', copyTo: './later/copy' }), { cwd });
+    expect(stores(found)).toMatchObject([
+      { level: 'ok', message: `backups.to: ${join(cwd, 'backups')} can be reached` },
+      { level: 'info', message: `backups.copyTo: ${join(cwd, 'later/copy')} is not there yet` },
+    ]);
+    const inTheWay = await doctor(withBackups({ to: './tenants.yaml/backups' }), { cwd });
+    expect(stores(inTheWay)).toMatchObject([
+      { level: 'error', message: `backups.to: ${join(cwd, 'tenants.yaml')} is a file` },
+    ]);
+    expect(await readdir(cwd)).toEqual(['backups', 'tenants.yaml']);
+  });
+
+  it('a store of another environment', async () => {
+    const cwd = await openFolder();
+    await mkdir(join(cwd, 'backups'));
+    const mark = { schema: 'tenantctl-store/1', environment: 'production', createdAt: '2026-11-22T10:15:00Z' };
+    await writeFile(join(cwd, 'backups', '_store.json'), JSON.stringify(mark));
+    const found = await doctor(withBackups({ to: './backups' }, 'staging'), { cwd });
+    expect(stores(found)).toMatchObject([
+      { level: 'error', message: expect.stringContaining('keeps the backups of environment production') },
+    ]);
+  });
+
+  it('a bucket that can be listed, and one that cannot', async () => {
+    const s3 = await startS3Server();
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIATEST');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const to = { url: 's3://backups/eu', endpoint: s3.url, pathStyle: true };
+    expect(stores(await doctor(withBackups({ to })))).toMatchObject([{ level: 'ok' }]);
+    // One that may be read and not listed: what is in it is found by its name alone.
+    const mark = { schema: 'tenantctl-store/1', environment: 'test', createdAt: '2026-11-22T10:15:00Z' };
+    s3.objects.set('eu/_store.json', { bytes: Buffer.from(JSON.stringify(mark)), headers: {}, parts: 0 });
+    s3.misbehave({ kind: 'answer', status: 403, code: 'AccessDenied' }, 100, /^GET .*list-type/);
+    expect(stores(await doctor(withBackups({ to })))).toMatchObject([
+      {
+        level: 'error',
+        message: expect.stringContaining('access denied'),
+        fix: expect.stringContaining('s3:ListBucket'),
+      },
+    ]);
+  });
+});
+
+describe('doctor takes TENANTCTL_PG_BIN for the place of the programs', () => {
+  it('and no other, as dump does', async () => {
+    const bin = await openFolder();
+    const result = await doctor(inventory(fleet), { env: { TENANTCTL_PG_BIN: bin } });
+    expect(result.check('pg-dump')).toMatchObject({
+      level: 'error',
+      message: `TENANTCTL_PG_BIN=${bin} has no pg_dump and pg_restore that run`,
+    });
+    expect(result.check('dump-programs').message).toMatch(/^no pg_dump \d+ or newer in TENANTCTL_PG_BIN/);
   });
 });
 
