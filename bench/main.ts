@@ -4,6 +4,7 @@ import { styleText } from 'node:util';
 const scenarios: Readonly<Record<string, () => Promise<{ measure: () => Promise<void> }>>> = {
   migrate: () => import('./migrate.ts'),
   dump: () => import('./dump.ts'),
+  drift: () => import('./drift.ts'),
 };
 
 const [name = ''] = process.argv.slice(2);

@@ -1,5 +1,6 @@
 import type { Command, RawOptions } from './commands/command.ts';
 import { readDuration, readSwitch, readText, readTexts } from './commands/read-options.ts';
+import { spokenName } from './commands/registry.ts';
 import type { Context, OutputStream, Prompt } from './context.ts';
 import { StoppedError, UsageError } from './errors.ts';
 import { type OnSignal, watchInterrupts } from './interrupts.ts';
@@ -36,7 +37,7 @@ export async function runCommand(
   const started = performance.now();
   const options = command.options(raw, args);
   const outputs = await openOutputs({
-    command: command.name.replace(/ up$/, ''),
+    command: spokenName(command.name),
     view: command.view,
     formats: parseFormats(readTexts(raw, 'output'), readSwitch(raw, 'json')),
     stdout: world.stdout,
@@ -94,5 +95,5 @@ function retryCommandOf(command: Command, raw: RawOptions, options: unknown): Re
   const inventory = config === null ? [] : ['--config', config];
   const flags = command.retryFlags === undefined ? [] : command.retryFlags(options);
   if (flags === null) return makeResumeCommand(['runs', 'resume', ...inventory]);
-  return makeRetryCommand([...command.name.replace(/ up$/, '').split(' '), ...inventory, ...flags]);
+  return makeRetryCommand([...spokenName(command.name).split(' '), ...inventory, ...flags]);
 }

@@ -29,6 +29,17 @@ export const registry: readonly CommandEntry[] = [
   { name: 'migrate gate', load: async () => (await import('./migrate/migrate-gate.ts')).migrateGate as never },
   { name: 'migrate repair', load: async () => (await import('./migrate/migrate-repair.ts')).migrateRepair as never },
   { name: 'migrate create', load: async () => (await import('./migrate/migrate-create.ts')).migrateCreate as never },
+  {
+    name: 'drift find',
+    isDefault: true,
+    load: async () => (await import('./drift/drift.ts')).drift as never,
+  },
+  {
+    name: 'drift snapshot',
+    load: async () => (await import('./drift/drift-snapshot.ts')).driftSnapshot as never,
+  },
+  { name: 'drift fix', load: async () => (await import('./drift/drift-fix.ts')).driftFix as never },
+  { name: 'drift watch', load: async () => (await import('./drift/drift-watch.ts')).driftWatch as never },
   { name: 'dump', load: async () => (await import('./backups/dump.ts')).dump as never },
   { name: 'verify', load: async () => (await import('./backups/verify.ts')).verify as never },
   { name: 'restore', load: async () => (await import('./backups/restore.ts')).restore as never },
@@ -46,6 +57,12 @@ export const registry: readonly CommandEntry[] = [
   { name: 'doctor', load: async () => (await import('./doctor/doctor.ts')).doctor as never },
   { name: 'demo', load: async () => (await import('./demo.ts')).demo as never },
 ];
+
+/** As a command is said in reports and docs: `migrate` for `migrate up`. */
+export function spokenName(name: string): string {
+  const isDefault = registry.some((entry) => entry.name === name && entry.isDefault === true);
+  return isDefault ? name.slice(0, name.lastIndexOf(' ')) : name;
+}
 
 /** What the first words of the command line name: an entry, or nothing yet (help, a typing error). */
 export function findEntry(words: readonly string[]): CommandEntry | null {

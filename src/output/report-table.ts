@@ -60,7 +60,7 @@ function allRows(result: Result, { view, verbose }: TableOptions): readonly (rea
 function findingRows(result: Result, { view, verbose }: TableOptions): readonly (readonly string[])[] {
   const found = result.outcomes.filter((outcome) => outcome.status === 'done' && outcome.finding === true);
   return found.flatMap((outcome) => {
-    const row = view.row(outcome, { verbose });
+    const row = view.row(outcome, { verbose, quiet: true });
     return row === null ? [] : [row];
   });
 }

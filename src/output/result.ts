@@ -30,8 +30,11 @@ export interface Result<V = unknown> {
 /** How a command's outcomes look to people. */
 export interface CommandView<V = unknown> {
   readonly columns: readonly string[];
-  /** The cells of a line, or null for an outcome that is not worth one (`--verbose` shows a plain line then). */
-  row(outcome: Outcome<V>, options: { readonly verbose: boolean }): readonly string[] | null;
+  /**
+   * The cells of a line, or null for an outcome that is not worth one (`--verbose` shows a plain line then). `quiet`: the
+   * command's text is not printed, so the line is all that is said of a finding.
+   */
+  row(outcome: Outcome<V>, options: { readonly verbose: boolean; readonly quiet?: boolean }): readonly string[] | null;
   /** Given by commands that check: is this done outcome a finding. */
   isFinding?(outcome: Outcome<V>): boolean;
   /** Given by commands whose result is worth watching: what `-o prometheus` writes. `at`: when the report is made. */

@@ -52,6 +52,8 @@ export class Session {
   preparedFor: string | null = null;
   /** The host that answered, for programs that must reach the very same; null when nobody said. */
   host: HostSettings | null = null;
+  /** Names of statements that were prepared here by PREPARE; DISCARD ALL forgets them. */
+  readonly prepared = new Set<string>();
   /** Advisory locks were taken here: they must not outlive the use of the session. */
   holdsLocks = false;
 
@@ -128,6 +130,7 @@ export class Session {
 
   /** A statement as somebody else wrote it (a migration in JavaScript), with node-postgres' own result. */
   async raw(statement: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult> {
+    if (statement === 'DISCARD ALL') this.prepared.clear();
     return this.#run(this.#client.query(statement as pg.QueryConfig, values));
   }
 

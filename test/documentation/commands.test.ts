@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Command, Flag } from '../../src/commands/command.ts';
 import { changeFlags, commonFlags, limitFlags, selectionFlags } from '../../src/commands/flags.ts';
-import { findEntry, registry } from '../../src/commands/registry.ts';
+import { findEntry, registry, spokenName } from '../../src/commands/registry.ts';
 import { exitCodes } from '../../src/errors.ts';
 import { codeOf, linkTarget, type Page, readPages } from './pages.ts';
 
@@ -11,7 +11,7 @@ const commands = await Promise.all(registry.map(async ({ load }) => (await load(
 const sharedFlags: ReadonlySet<Flag> = new Set([...selectionFlags, ...limitFlags, ...changeFlags, ...commonFlags]);
 
 function pagePath(name: string): string {
-  return `docs/commands/${name.replace(/ up$/, '').replaceAll(' ', '-')}.md`;
+  return `docs/commands/${spokenName(name).replaceAll(' ', '-')}.md`;
 }
 
 function pageOf(name: string): Page {
@@ -53,7 +53,7 @@ function commandLines(text: string): readonly string[] {
 describe('each command', () => {
   it.each(registry.map(({ name }) => name))('%s has a page, which the list of all pages links', (name) => {
     const page = pageOf(name);
-    expect(page.text).toMatch(new RegExp(`^# tenantctl ${name.replace(/ up$/, '')}$`, 'm'));
+    expect(page.text).toMatch(new RegExp(`^# tenantctl ${spokenName(name)}$`, 'm'));
     const index = pageAt.get('docs/README.md')!;
     expect(index.links.map((link) => linkTarget(index, link).path)).toContain(page.path);
   });

@@ -43,6 +43,7 @@ export function buildInventory(raw: RawInventory, source: InventorySource): Inve
     timeouts: buildTimeouts(raw.timeouts),
     rollout: buildRollout(raw.rollout),
     backups: buildBackups(raw.backups, folder),
+    drift: { accepted: raw.drift?.accepted === undefined ? null : resolve(folder, raw.drift.accepted) },
     servers: new Map(Object.entries(raw.servers).map(([id, server]) => [id, buildServer(id, server, folder)])),
     shared: (raw.shared ?? []).map((entry) => ({ ...entry, migrations: resolve(folder, entry.migrations) })),
     tenants: (raw.tenants ?? []).map((entry, index) => ({

@@ -220,6 +220,12 @@ export const fileSchema = z
       .optional(),
     rollout: rollout.optional(),
     backups: backups.optional(),
+    drift: z
+      .strictObject({
+        accepted: name.describe("File of accepted differences, relative to the inventory's folder").optional(),
+      })
+      .describe('What tenantctl drift looks for')
+      .optional(),
     servers: z.record(z.string(), server).describe('The servers, by a name of your choice'),
     shared: z.array(shared).nullish(),
     tenants: z.array(tenant).describe('Tenants by name').nullish(),

@@ -3,14 +3,14 @@ import { closest } from '../did-you-mean.ts';
 import { fileSchema } from './file-schema.ts';
 import { type Mistake, onKey, onValue, type Path } from './mistakes.ts';
 
-/** Everything of the wrong kind, missing or unknown, by path. */
-export function checkShape(raw: unknown): readonly Mistake[] {
-  const result = fileSchema.safeParse(raw, { error: describeIssue });
+/** Everything of the wrong kind, missing or unknown, by path: of an inventory, or of a file with another schema. */
+export function checkShape(raw: unknown, schema: z.ZodType = fileSchema): readonly Mistake[] {
+  const result = schema.safeParse(raw, { error: describeIssue });
   if (result.success) return [];
   return result.error.issues.flatMap((issue) => {
     const path = issue.path.filter((step) => typeof step !== 'symbol');
     if (issue.code !== 'unrecognized_keys') return [onValue(path, issue.message)];
-    const known = keysAt(path);
+    const known = keysAt(schema, path);
     return issue.keys.map((key) => onKey([...path, key], unknownKey(key, known)));
   });
 }
@@ -61,8 +61,8 @@ function describeValue(value: unknown, expected: string): string {
 }
 
 /** The keys that the schema knows at a path. */
-function keysAt(path: Path): readonly string[] {
-  let schema: unknown = fileSchema;
+function keysAt(file: z.ZodType, path: Path): readonly string[] {
+  let schema: unknown = file;
   for (const step of path) {
     schema = unwrap(schema);
     if (schema instanceof z.ZodObject) schema = schema.shape[step];

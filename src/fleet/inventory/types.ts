@@ -97,6 +97,8 @@ export interface Inventory {
   readonly timeouts: Timeouts;
   readonly rollout: Rollout;
   readonly backups: BackupSettings;
+  /** `accepted`: absolute path of a file with accepted differences; null: none. */
+  readonly drift: { readonly accepted: string | null };
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly shared: readonly SharedSchema[];
   readonly tenants: readonly TenantEntry[];

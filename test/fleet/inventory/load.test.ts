@@ -21,7 +21,14 @@ describe('a valid inventory', () => {
       tenants: [],
       discover: [],
     });
-    expect(inventory.servers.get('main')).toEqual({ id: 'main', url: null, replica: null, password: null, limits: {}, rds: null });
+    expect(inventory.servers.get('main')).toEqual({
+      id: 'main',
+      url: null,
+      replica: null,
+      password: null,
+      limits: {},
+      rds: null,
+    });
     expect(warnings).toEqual([]);
   });
 

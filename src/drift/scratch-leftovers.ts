@@ -1,0 +1,45 @@
+import { quoteIdentifier } from '../postgres/identifiers.ts';
+import type { Session } from '../postgres/session.ts';
+import { sql } from '../postgres/sql.ts';
+import { errorCode } from '../postgres/sqlstates.ts';
+
+/** What the comment of a scratch database begins with; the run's id follows. */
+const mark = 'scratch database of tenantctl drift, run ';
+
+/** At most 63 bytes, as a run's id has 22. */
+export function scratchName(run: string, count: number): string {
+  return `tenantctl_drift_${run}_${count}`;
+}
+
+/** Says what a database is for, from a session in it: whoever finds it without any session may drop it. */
+export async function markScratch(session: Session, name: string, run: string): Promise<void> {
+  await session.raw(`COMMENT ON DATABASE ${quoteIdentifier(name)} IS '${`${mark}${run}`.replaceAll("'", "''")}'`);
+}
+
+/**
+ * Drops the scratch databases that killed runs have left. A run that lives has a session in its own for as long as it is
+ * marked, and the server sees that session end when the run is killed.
+ */
+export async function dropLeftovers(session: Session): Promise<readonly string[]> {
+  const left = await session.query<{ name: string }>(sql`
+    SELECT d.datname AS name
+      FROM pg_catalog.pg_database d
+     WHERE d.datname LIKE 'tenantctl\\_drift\\_%'
+       AND pg_catalog.starts_with(pg_catalog.shobj_description(d.oid, 'pg_database'), ${mark}::text)
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
+     ORDER BY d.datname COLLATE "C"`);
+  const dropped: string[] = [];
+  for (const { name } of left) {
+    try {
+      // Not by force: who connects in this moment has a reason.
+      await session.raw(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)}`);
+      dropped.push(name);
+    } catch (error) {
+      if (!staysBehind.has(errorCode(error) ?? '')) throw error;
+    }
+  }
+  return dropped;
+}
+
+/** It is in use, or another role's; or another run drops it in this moment (an internal error, or no such database). */
+const staysBehind: ReadonlySet<string> = new Set(['55006', '42501', 'XX000', '3D000']);
