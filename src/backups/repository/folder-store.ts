@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { TenantError } from '../../errors.ts';
@@ -26,6 +26,8 @@ const noLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', '
 export class FolderStore implements BackupStore {
   readonly name: string;
   readonly #root: string;
+  /** Folders that are there. */
+  readonly #made = new Set<string>();
 
   /** `root`: absolute. */
   constructor(root: string) {
@@ -40,11 +42,18 @@ export class FolderStore implements BackupStore {
   async spoolFolder(key: string): Promise<string> {
     const folder = path.dirname(this.localPath(key));
     try {
-      await makeFolder(folder);
+      await this.#makeOnce(folder);
     } catch (cause) {
       throw writeError(folder, cause);
     }
     return folder;
+  }
+
+  /** A tenant's folder gets two files: it is looked for once. */
+  async #makeOnce(folder: string): Promise<void> {
+    if (this.#made.has(folder)) return;
+    await makeFolder(folder);
+    this.#made.add(folder);
   }
 
   async put(key: string, content: Content, signal?: AbortSignal): Promise<void> {
@@ -53,7 +62,7 @@ export class FolderStore implements BackupStore {
     const isHere = content.kind === 'file' && content.isOurs && path.dirname(path.resolve(content.path)) === folder;
     const partial = isHere ? content.path : partialPath(target);
     try {
-      await makeFolder(folder);
+      await this.#makeOnce(folder);
       const mode = isRewritable(key) ? modes.rewritable : modes.fixed;
       if (isHere) await flushFile(partial, mode);
       else await writeFlushed(partial, content, mode, signal);
@@ -61,6 +70,8 @@ export class FolderStore implements BackupStore {
       await (isRewritable(key) ? rename(partial, target) : giveName(partial, target));
       await flushFolder(folder);
     } catch (cause) {
+      // Or it was taken away meanwhile.
+      this.#made.delete(folder);
       // A spooled file is its maker's to throw away, who may want to send it elsewhere.
       if (!isHere) await rm(partial, { force: true }).catch(() => {});
       signal?.throwIfAborted();
@@ -182,7 +193,7 @@ async function makeFolder(folder: string): Promise<void> {
 }
 
 async function writeFlushed(file: string, content: Content, mode: number, signal?: AbortSignal): Promise<void> {
-  await withHandle(await open(file, 'wx', 0o600), async (handle) => {
+  await withHandle(await open(file, 'wx', mode), async (handle) => {
     let written = 0;
     for await (const chunk of readContent(content, signal)) {
       signal?.throwIfAborted();
@@ -190,7 +201,6 @@ async function writeFlushed(file: string, content: Content, mode: number, signal
       written += chunk.length;
     }
     if (written !== content.sizeBytes) throw new Error(`${written} bytes came, not ${content.sizeBytes}`);
-    await handle.chmod(mode);
     await handle.sync();
   });
 }
@@ -214,7 +224,7 @@ async function withHandle(handle: FileHandle, work: (handle: FileHandle) => Prom
 async function giveName(partial: string, target: string): Promise<void> {
   try {
     await link(partial, target);
-    await rm(partial);
+    await unlink(partial);
   } catch (error) {
     if (!noLinks.has(codeOf(error))) throw error;
     if ((await lstat(target).catch(() => null)) !== null) throw Object.assign(new Error('exists'), { code: 'EEXIST' });

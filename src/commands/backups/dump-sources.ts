@@ -11,6 +11,7 @@ import { toFailure } from '../../postgres/failure.ts';
 import type { ClientTools } from '../../postgres/local/client-tools.ts';
 import { requireClientTools } from '../../postgres/local/require-client-tools.ts';
 import { programEnv } from '../../postgres/program-env.ts';
+import { majorOf } from '../../postgres/server-version.ts';
 import { Servers } from '../../postgres/servers.ts';
 import type { Session } from '../../postgres/session.ts';
 import { SessionPools } from '../../postgres/session-pools.ts';
@@ -22,10 +23,12 @@ import { type DumpOptions, lanesWithin } from './dump-options.ts';
 
 /**
  * What pg_dump's reading of the catalogue costs least with, in a database of many schemas: compiling its queries takes
- * longer than running them, and with the usual work_mem they sort on disk. Measured: 1.5 s in place of 2.9 s at 1,000
- * schemas.
+ * longer than running them, and with the usual work_mem they sort and hash on disk. Measured: 1.4 s in place of 2.9 s at
+ * 1,000 schemas.
  */
-const dumpSettings = { jit: 'off', work_mem: '64MB', max_parallel_workers_per_gather: '0' } as const;
+const dumpSettings = { jit: 'off', work_mem: '128MB', max_parallel_workers_per_gather: '0' } as const;
+/** Since 13. */
+const hashSettings = { hash_mem_multiplier: '4' } as const;
 
 /** A batch takes about so long that the work of one that fails is no great loss. */
 const batchBytes = 2e9;
@@ -107,7 +110,7 @@ export class DumpSources {
       env: await programEnv(this.#servers.settings(server, database), session, {
         env: this.#context.env,
         applicationName: applicationName(this.#fleet.run, 'dump'),
-        settings: dumpSettings,
+        settings: this.#majorOf(server) >= 13 ? { ...dumpSettings, ...hashSettings } : dumpSettings,
       }),
       repository,
       rate: this.#rate,
@@ -155,8 +158,12 @@ export class DumpSources {
     return dumpRoles(dump, this.facts, { id: server, version: row?.version ?? '' }, this.#context.interrupts.cancel);
   }
 
+  #majorOf(server: string): number {
+    return majorOf(this.#servers.facts(server)?.versionNum ?? 0);
+  }
+
   #toolsOf(server: string): Promise<ClientTools> {
-    const major = Math.floor((this.#servers.facts(server)?.versionNum ?? 0) / 10_000);
+    const major = this.#majorOf(server);
     let tools = this.#tools.get(major);
     if (tools === undefined) {
       tools = requireClientTools(major, this.#context.env);
