@@ -76,7 +76,9 @@ test('killed in the middle, it leaves nothing, and the run can be resumed', asyn
   // A later backup is not what was to be restored.
   await fleet.db.query('delete from tenant_t01.tasks');
   await fleet.run('dump -t t01');
-  const restore = runs.find(({ command }: { command: string }) => command === 'restore');
+  const restore = runs.find(({ command, totals }: { command: string; totals: { tenants: number } }) => {
+    return command === 'restore' && totals.tenants === 2;
+  });
   const resumed = await fleet.json(`runs resume ${restore.run} --yes`);
   expect(resumed.summary).toBe('t01 done, t02 done');
   expect(restoredOf(resumed, 't01').swapped).toBe(true);

@@ -45,6 +45,9 @@ const read = (report: FleetReport) =>
 
 const stateFile = (fleet: TestFleet) => join(fleet.folder, '.tenantctl', 'drift', 'watch.json');
 
+/** Each of the long ones takes some seconds. */
+const soak = process.env.TENANTCTL_SOAK === '1';
+
 describe('drift watch', () => {
   it('tells drift once, and when it is over', async () => {
     const fleet = await makeFleet(50);
@@ -82,7 +85,7 @@ describe('drift watch', () => {
     expect([report.exitCode, read(report), news(report)]).toEqual([0, ['t02'], []]);
   });
 
-  it('follows a migration that writes rows alone', async () => {
+  it.runIf(soak)('follows a migration that writes rows alone', async () => {
     const fleet = await makeFleet(3);
     await fleet.json('drift watch --all');
     const migrated = numbered('tenant_t', 3).map(
@@ -125,48 +128,54 @@ describe('drift watch', () => {
     expect(news(await fleet.json('drift watch --all'))).toEqual([]);
   });
 
-  it('reads all after another cluster, another version or a damaged state, and in full when it is time', async () => {
-    const fleet = await makeFleet(3);
-    await fleet.db.query('alter table tenant_t03.users add column nick text');
-    expect(news(await fleet.json('drift watch --all'))).toHaveLength(1);
-    const rewrite = async (from: RegExp, to: string) => {
-      const text = await readFile(stateFile(fleet), 'utf8');
-      expect(text).toMatch(from);
-      await writeFile(stateFile(fleet), text.replaceAll(from, to));
-    };
-    const everybody = ['t01', 't02', 't03'];
-    expect(read(await fleet.json('drift watch --all'))).toEqual([]);
-    await rewrite(/"system":"\d+"/g, '"system":"7"');
-    const restored = await fleet.json('drift watch --all');
-    // What was told stays told: the tenants are the same, whatever they run on.
-    expect([read(restored), news(restored)]).toEqual([everybody, []]);
-    await rewrite(/"program":"[^"]+"/g, '"program":"0.0.0-older"');
-    expect(read(await fleet.json('drift watch --all'))).toEqual(everybody);
-    expect(read(await fleet.json('drift watch --all --full'))).toEqual(everybody);
-    const later = () => new Date(Date.now() + 2 * 3_600_000);
-    const ran = async (argv: string) => (await fleet.run(`${argv} --json`, { now: later })).stdout;
-    expect(await ran('drift watch --all --full-every 3h')).toContain('"read":"unchanged"');
-    expect(await ran('drift watch --all --full-every 1h')).not.toContain('"read":"unchanged"');
-    await writeFile(stateFile(fleet), '{"schema":"tenantctl/drift-wa');
-    const damaged = await fleet.run('drift watch --all --json');
-    expect(damaged.exitCode).toBe(1);
-    expect(damaged.stderr).toContain('watch.json is damaged');
-  });
+  it.runIf(soak)(
+    'reads all after another cluster, another version or a damaged state, and in full when it is time',
+    async () => {
+      const fleet = await makeFleet(3);
+      await fleet.db.query('alter table tenant_t03.users add column nick text');
+      expect(news(await fleet.json('drift watch --all'))).toHaveLength(1);
+      const rewrite = async (from: RegExp, to: string) => {
+        const text = await readFile(stateFile(fleet), 'utf8');
+        expect(text).toMatch(from);
+        await writeFile(stateFile(fleet), text.replaceAll(from, to));
+      };
+      const everybody = ['t01', 't02', 't03'];
+      expect(read(await fleet.json('drift watch --all'))).toEqual([]);
+      await rewrite(/"system":"\d+"/g, '"system":"7"');
+      const restored = await fleet.json('drift watch --all');
+      // What was told stays told: the tenants are the same, whatever they run on.
+      expect([read(restored), news(restored)]).toEqual([everybody, []]);
+      await rewrite(/"program":"[^"]+"/g, '"program":"0.0.0-older"');
+      expect(read(await fleet.json('drift watch --all'))).toEqual(everybody);
+      expect(read(await fleet.json('drift watch --all --full'))).toEqual(everybody);
+      const later = () => new Date(Date.now() + 2 * 3_600_000);
+      const ran = async (argv: string) => (await fleet.run(`${argv} --json`, { now: later })).stdout;
+      expect(await ran('drift watch --all --full-every 3h')).toContain('"read":"unchanged"');
+      expect(await ran('drift watch --all --full-every 1h')).not.toContain('"read":"unchanged"');
+      await writeFile(stateFile(fleet), '{"schema":"tenantctl/drift-wa');
+      const damaged = await fleet.run('drift watch --all --json');
+      expect(damaged.exitCode).toBe(1);
+      expect(damaged.stderr).toContain('watch.json is damaged');
+    },
+  );
 
-  it('keeps one state whole under two watches at once, each with its own tenants and reference', async () => {
-    const fleet = await makeFleet(6);
-    await fleet.db.query('alter table tenant_t05.users add column nick text');
-    const all = [
-      'drift watch --all',
-      'drift watch --all --against tenant:t01',
-      'drift watch -t t05 --against tenant:t01',
-    ];
-    await Promise.all([...all, ...all].map((argv) => fleet.json(argv)));
-    for (const argv of all) {
-      const report = await fleet.json(argv);
-      expect([argv, report.exitCode, read(report), news(report)]).toEqual([argv, 0, [], []]);
-    }
-  });
+  it.runIf(soak)(
+    'keeps one state whole under two watches at once, each with its own tenants and reference',
+    async () => {
+      const fleet = await makeFleet(6);
+      await fleet.db.query('alter table tenant_t05.users add column nick text');
+      const all = [
+        'drift watch --all',
+        'drift watch --all --against tenant:t01',
+        'drift watch -t t05 --against tenant:t01',
+      ];
+      await Promise.all([...all, ...all].map((argv) => fleet.json(argv)));
+      for (const argv of all) {
+        const report = await fleet.json(argv);
+        expect([argv, report.exitCode, read(report), news(report)]).toEqual([argv, 0, [], []]);
+      }
+    },
+  );
 
   it('refuses without a place to remember, and names the flags that fight', async () => {
     const fleet = await makeFleet(2);
@@ -193,7 +202,7 @@ describe('drift watch', () => {
     expect((await fleet.run('drift watch --all --quiet')).stdout).toBe('');
   });
 
-  it('tells of a locked tenant, and what it missed later', async () => {
+  it.runIf(soak)('tells of a locked tenant, and what it missed later', async () => {
     const fleet = await makeFleet(3);
     await fleet.json('drift watch --all');
     await fleet.db.query('alter table tenant_t02.users add column nick text');
