@@ -17,7 +17,9 @@ import {
 } from './support.ts';
 
 const database = 'saas';
-const sizes = [200, 500, 1000, 2000];
+/** `npm run bench dump 1000`: that size alone. */
+const [, , , onlySize] = process.argv;
+const sizes = onlySize === undefined ? [200, 500, 1000, 2000] : [Number(onlySize)];
 /** The size that the promises are made for. */
 const promised = 1000;
 const rounds = 3;
