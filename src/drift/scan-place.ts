@@ -3,7 +3,7 @@ import type { Blocker } from '../fleet/outcome.ts';
 import type { Batch, Place, Task } from '../fleet/place.ts';
 import { type Tenant, tenantSchema } from '../fleet/tenant.ts';
 import { type Backend, findSchemaLockHolders } from '../postgres/blockers.ts';
-import { keepCancelling } from '../postgres/cancelling.ts';
+import { cancelledBy } from '../postgres/cancelling.ts';
 import type { Session } from '../postgres/session.ts';
 import type { SessionPools } from '../postgres/session-pools.ts';
 import { errorCode, sqlStates } from '../postgres/sqlstates.ts';
@@ -81,8 +81,9 @@ async function work<V>(place: ScannedPlace<V>, attempts: Attempts, batch: Batch,
       task.failed(tenant, scanned.error);
     }
   };
-  const rest = await use(place, (session) => {
+  const rest = await use(place, async (session) => {
     const options = { ...place, stop: task.stop };
+    task.signal.throwIfAborted();
     return cancelledBy(task.signal, session, () => scanBatch(session, batch.tenants, options, onScanned(session)));
   });
   for (const tenant of rest) task.notStarted(tenant);
@@ -94,21 +95,6 @@ function use<T>(place: PlaceAccess, work: (session: Session) => Promise<T>): Pro
     const [, result] = await Promise.all([prepareReader(session, place.applicationName), work(session)]);
     return result;
   });
-}
-
-async function cancelledBy<T>(signal: AbortSignal, session: Session, work: () => Promise<T>): Promise<T> {
-  signal.throwIfAborted();
-  let stopCancelling = () => {};
-  const cancel = () => {
-    stopCancelling = keepCancelling(session);
-  };
-  signal.addEventListener('abort', cancel, { once: true });
-  try {
-    return await work();
-  } finally {
-    signal.removeEventListener('abort', cancel);
-    stopCancelling();
-  }
 }
 
 function isLocked({ error }: { readonly error: unknown }): boolean {

@@ -17,3 +17,18 @@ export function keepCancelling(session: Session): () => void {
     clearTimeout(dropping);
   };
 }
+
+/** Does work on a session; when the signal is aborted meanwhile, what runs there is cancelled until the work has ended. */
+export async function cancelledBy<T>(signal: AbortSignal, session: Session, work: () => Promise<T>): Promise<T> {
+  let stopCancelling = () => {};
+  const cancel = () => {
+    stopCancelling = keepCancelling(session);
+  };
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    return await work();
+  } finally {
+    signal.removeEventListener('abort', cancel);
+    stopCancelling();
+  }
+}

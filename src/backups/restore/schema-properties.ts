@@ -25,7 +25,7 @@ async function runAll(runner: SqlRunner, select: string): Promise<void> {
 }
 
 /** Gives the schema `to` owner, grants, default privileges and comment of the schema `from`. Both are there. */
-export async function copySchemaProperties(runner: SqlRunner, from: string, to: string): Promise<void> {
+async function copySchemaProperties(runner: SqlRunner, from: string, to: string): Promise<void> {
   const schema = (name: string) => `FROM pg_catalog.pg_namespace n WHERE n.nspname = ${literal(name)}`;
   const target = literal(`SCHEMA ${quoteIdentifier(to)}`);
   const acl = (name: string) => `(SELECT coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner)) ${schema(name)})`;

@@ -230,7 +230,7 @@ class Planner {
 }
 
 /** `tenantctl_restore_20261122t101500z_k3f9_1`: sorts by time, and discovery takes it for nobody's. */
-export function placeName(kind: string, run: string, number: number): string {
+function placeName(kind: string, run: string, number: number): string {
   const words = run
     .toLowerCase()
     .replaceAll('-', '')

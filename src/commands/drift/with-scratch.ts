@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts';
 import { dropLeftovers, markScratch, scratchName } from '../../drift/scratch-leftovers.ts';
 import { RefusedError, StoppedError } from '../../errors.ts';
 import type { Tenant } from '../../fleet/tenant.ts';
-import { keepCancelling } from '../../postgres/cancelling.ts';
+import { cancelledBy } from '../../postgres/cancelling.ts';
 import { toFailure } from '../../postgres/failure.ts';
 import { createScratchDatabase, dropScratchDatabase } from '../../postgres/scratch-database.ts';
 import type { Session } from '../../postgres/session.ts';
@@ -90,20 +90,6 @@ async function drop(
       message: `database ${name} on server ${server} was left behind: ${toFailure(error).message}`,
       hint: 'it holds nothing of a tenant: the next run that needs one drops it',
     });
-  }
-}
-
-async function cancelledBy<T>(signal: AbortSignal, session: Session, work: () => Promise<T>): Promise<T> {
-  let stopCancelling = () => {};
-  const cancel = () => {
-    stopCancelling = keepCancelling(session);
-  };
-  signal.addEventListener('abort', cancel, { once: true });
-  try {
-    return await work();
-  } finally {
-    signal.removeEventListener('abort', cancel);
-    stopCancelling();
   }
 }
 
