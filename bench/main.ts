@@ -5,6 +5,7 @@ const scenarios: Readonly<Record<string, () => Promise<{ measure: () => Promise<
   migrate: () => import('./migrate.ts'),
   dump: () => import('./dump.ts'),
   drift: () => import('./drift.ts'),
+  hibernate: () => import('./hibernation.ts'),
 };
 
 const [name = ''] = process.argv.slice(2);

@@ -1,25 +1,19 @@
 import { TenantError } from '../errors.ts';
+import { credentialProblems } from './aws-errors.ts';
 
 interface AwsError extends Error {
   readonly code?: string;
   readonly $metadata?: { readonly httpStatusCode?: number; readonly attempts?: number };
 }
 
-const credentialHint =
-  'give it by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, by AWS_PROFILE, or by a role of the machine';
-
 /** By the name that S3 gives an error, or that of its status: what it means, and what to do. */
 const meanings: Readonly<Record<string, readonly [meaning: string, hint?: string]>> = {
+  ...credentialProblems,
   NoSuchBucket: ['there is no such bucket', 'make the bucket, or look at the name and the endpoint in `backups`'],
   AccessDenied: [
     'access denied',
     'the key needs s3:ListBucket on the bucket, s3:GetObject, s3:PutObject, s3:AbortMultipartUpload and s3:DeleteObject below the prefix',
   ],
-  InvalidAccessKeyId: ['the access key is not known there', credentialHint],
-  SignatureDoesNotMatch: ['the secret key does not fit the access key', credentialHint],
-  ExpiredToken: ['the credentials have expired', 'log in again, or renew the session token'],
-  ExpiredTokenException: ['the credentials have expired', 'log in again, or renew the session token'],
-  CredentialsProviderError: ['no credentials were found', credentialHint],
   PermanentRedirect: ['the bucket is in another region', 'set `region` beside the url in `backups`'],
   AuthorizationHeaderMalformed: ['the bucket is in another region', 'set `region` beside the url in `backups`'],
   PreconditionFailed: [

@@ -7,6 +7,7 @@ import type { Inventory } from '../fleet/inventory/types.ts';
 import type { ConnectionSettings } from '../postgres/settings/connection-settings.ts';
 import { PasswordCache } from '../postgres/settings/password-sources.ts';
 import { resolveConnection } from '../postgres/settings/resolve-connection.ts';
+import { awsPasswordProviders } from './aws-passwords.ts';
 
 /** Reads the inventory that the flags, the environment or the working directory name. */
 export async function readInventory(
@@ -30,7 +31,7 @@ export function connectionSettings(
 ): (server: string) => ConnectionSettings {
   const { cwd, env, homeDir, osUser } = context;
   const baseDir = path.dirname(path.resolve(cwd, inventory.file));
-  const cache = new PasswordCache({ env, baseDir });
+  const cache = new PasswordCache({ env, baseDir, providers: awsPasswordProviders(env, inventory) });
   const known = new Map<string, ConnectionSettings>();
   return (serverId) => {
     let settings = known.get(serverId);

@@ -13,7 +13,7 @@ export const errorReader: ErrorReader = { kind: errorKind, toFailure };
 /** A run that only reads goes on, whatever fails. */
 export const goOn: FailurePolicy = { maxFailures: null, maxSameCause: null };
 
-/** Reads from many tenants. The phase is shown; a tenant's reading is no outcome of the command, so it is not. */
+/** Reads from many tenants. Progress counts them; a tenant's reading is no outcome of the command, so it is not shown. */
 export function readFleet<V>(
   context: Context,
   fleet: Fleet,
@@ -37,6 +37,7 @@ export function readFleet<V>(
 /** Events of a phase whose tenants are not those of the command, or not yet. */
 export function withoutTenants(emit: EventListener): EventListener {
   return (event) => {
-    if (event.type === 'phase' || event.type === 'phase-ended' || event.type === 'notice') emit(event);
+    if (event.type === 'settled') emit({ type: 'read', outcome: event.outcome });
+    else if (['phase', 'phase-ended', 'notice', 'read'].includes(event.type)) emit(event);
   };
 }

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { isRunId } from '../fleet/ledger.ts';
-import { findRun, type RunRecord, readRun } from '../fleet/run-records.ts';
+import { findRun, type RunRecord, readRun, wasHibernated } from '../fleet/run-records.ts';
 import { idsFromText, type Selection } from '../fleet/selection.ts';
 import type { FleetOptions } from './fleet-options.ts';
 
@@ -23,7 +23,11 @@ export async function resolveSelection(context: Context, state: string, options:
 
 /** A tenant without a line was in the middle, or not begun, when the run was killed. */
 function tenantsWithOutcome({ tenants, entries }: RunRecord, outcomes: readonly string[]): readonly string[] {
-  return tenants.filter((id) => outcomes.includes(entries.get(id)?.status ?? 'interrupted'));
+  return tenants.filter((id) => {
+    const entry = entries.get(id);
+    // One that slept was not to be begun.
+    return outcomes.includes(entry?.status ?? 'interrupted') && !wasHibernated(entry);
+  });
 }
 
 /**

@@ -1,14 +1,23 @@
 import type { Context } from '../context.ts';
 import type { Outcome } from '../fleet/outcome.ts';
 import type { Labels } from '../fleet/tenant.ts';
+import type { SleepState, SleepWay, TenantSleep } from '../fleet/tenant-state.ts';
 import type { Result } from '../output/result.ts';
 import type { Command, RawOptions } from './command.ts';
 import { selectionFlags } from './flags.ts';
 import { type FleetOptions, readFleetOptions } from './fleet-options.ts';
 import { mergeOutcomes, withFleet } from './open-fleet.ts';
+import { sleepWords } from './sleep-words.ts';
 
 interface Listed {
   readonly labels: Labels;
+  /** `unknown`: nobody could be asked. */
+  readonly state: SleepState | 'active' | 'unknown';
+  /** Of a tenant that is not active; else null. */
+  readonly how: SleepWay | null;
+  /** RFC 3339, UTC. */
+  readonly since: string | null;
+  readonly run: string | null;
 }
 
 /** `tenantctl tenants list`: exactly what another command would touch with the same flags. */
@@ -23,12 +32,13 @@ export const tenantsList: Command<FleetOptions, Listed> = {
   flags: selectionFlags,
   view: {
     listing: true,
-    columns: ['tenant', 'server', 'database', 'schema', 'labels'],
-    row: ({ tenant }) => [
+    columns: ['tenant', 'server', 'database', 'schema', 'state', 'labels'],
+    row: ({ tenant, ...outcome }) => [
       tenant.id,
       tenant.server,
       tenant.database,
       tenant.schema ?? '-',
+      outcome.status === 'done' ? stateText(outcome.value) : '-',
       Object.entries(tenant.labels)
         .map(([key, value]) => `${key}=${value}`)
         .join(' '),
@@ -39,11 +49,12 @@ export const tenantsList: Command<FleetOptions, Listed> = {
 };
 
 async function listTenants(context: Context, options: FleetOptions): Promise<Result<Listed>> {
-  return withFleet(context, { ...options, mode: 'read', reachesServers: false }, async (fleet) => {
+  const open = { ...options, mode: 'read', reachesServers: false, takesSleeping: true } as const;
+  return withFleet(context, open, async (fleet) => {
     const listed: Outcome<Listed>[] = fleet.tenants.map((tenant) => ({
       tenant,
       status: 'done',
-      value: { labels: tenant.labels },
+      value: { labels: tenant.labels, ...stateOf(fleet.sleeping.get(tenant), fleet.unknown?.has(tenant) === true) },
       durationMs: 0,
     }));
     return {
@@ -52,4 +63,14 @@ async function listTenants(context: Context, options: FleetOptions): Promise<Res
       sources: fleet.sources,
     };
   });
+}
+
+function stateOf(sleep: TenantSleep | undefined, isUnknown: boolean): Omit<Listed, 'labels'> {
+  if (sleep === undefined) return { state: isUnknown ? 'unknown' : 'active', how: null, since: null, run: null };
+  const { state, how, since, run } = sleep;
+  return { state, how, since: since.toISOString(), run };
+}
+
+function stateText({ state, how, since }: Listed): string {
+  return how === null || since === null ? state : sleepWords({ state, how, since });
 }

@@ -15,6 +15,8 @@ export type RunEvent =
   /** It waits for what others hold, in a statement or in the queue for its next try; an empty list: no more. */
   | { readonly type: 'blocked'; readonly tenant: Tenant; readonly blockers: readonly Blocker[] }
   | { readonly type: 'settled'; readonly outcome: Outcome }
+  /** A phase that only looks has an answer of a tenant, which is no outcome of the command: progress counts it. */
+  | { readonly type: 'read'; readonly outcome: Outcome }
   /** Not about one tenant: a server that cannot be read, a limit lowered, a run that stops starting tenants. */
   | { readonly type: 'notice'; readonly level: 'info' | 'warning'; readonly message: string; readonly hint?: string }
   | { readonly type: 'phase-ended'; readonly name: string };

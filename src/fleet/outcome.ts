@@ -4,6 +4,12 @@ import type { Tenant } from './tenant.ts';
 /** `not-started` counts towards exit 3 and 4; `hibernated` has a total of its own. */
 export type SkipReason = 'not-started' | 'hibernated';
 
+/** What a command for migrations or structure says of a tenant that sleeps and is therefore left alone. */
+export interface Owed {
+  /** Names of migrations of the folder that it will get when it wakes, oldest first; null: what it has is not known. */
+  readonly owed: readonly string[] | null;
+}
+
 /** A session that keeps a tenant waiting: it holds a lock, or a snapshot that an index build waits for. */
 export interface Blocker {
   /** Of its backend. */
@@ -37,7 +43,12 @@ export type Outcome<V = unknown> =
   /** Was in the middle: look at it. */
   | (Settled & { readonly status: 'interrupted'; readonly step: string | null; readonly error?: Failure })
   /** Never touched. */
-  | (Settled & { readonly status: 'skipped'; readonly reason: SkipReason; readonly because?: string });
+  | (Settled & {
+      readonly status: 'skipped';
+      readonly reason: SkipReason;
+      readonly because?: string;
+      readonly value?: Owed;
+    });
 
 export interface Totals {
   readonly selected: number;
@@ -47,6 +58,11 @@ export interface Totals {
   readonly skipped: number;
   readonly hibernated: number;
   readonly findings: number;
+}
+
+/** Left alone because it sleeps: neither done nor a fault. */
+export function isHibernated(outcome: Outcome): boolean {
+  return outcome.status === 'skipped' && outcome.reason === 'hibernated';
 }
 
 /** Counts outcomes by status; `skipped` leaves hibernated tenants out, which have a total of their own. */
@@ -61,7 +77,7 @@ export function countOutcomes(outcomes: readonly Outcome[]): Totals {
     findings: 0,
   };
   for (const outcome of outcomes) {
-    if (outcome.status === 'skipped' && outcome.reason === 'hibernated') totals.hibernated += 1;
+    if (isHibernated(outcome)) totals.hibernated += 1;
     else totals[outcome.status] += 1;
     if (outcome.status === 'done' && outcome.finding === true) totals.findings += 1;
   }

@@ -36,13 +36,21 @@ export function runState({ end, lastSignAt, tenants, entries }: RunRecord, now: 
 
 const statuses: readonly LedgerEntry['status'][] = ['done', 'failed', 'interrupted', 'skipped'];
 
-/** How many tenants ended how; `unsettled`: nothing is recorded of them. */
-export type RunTotals = Readonly<Record<'tenants' | LedgerEntry['status'] | 'unsettled', number>>;
+/** Left alone because it slept: nothing of it is left to do. */
+export function wasHibernated(entry: Pick<LedgerEntry, 'status' | 'reason'> | undefined): boolean {
+  return entry?.status === 'skipped' && entry.reason === 'hibernated';
+}
+
+/** How many tenants ended how; `unsettled`: nothing is recorded of them. `skipped` leaves hibernated ones out. */
+export type RunTotals = Readonly<Record<'tenants' | LedgerEntry['status'] | 'hibernated' | 'unsettled', number>>;
 
 export function countRun({ tenants, entries }: RunRecord): RunTotals {
-  const totals = { tenants: tenants.length, done: 0, failed: 0, interrupted: 0, skipped: 0, unsettled: 0 };
-  for (const id of tenants) totals[entries.get(id)?.status ?? 'unsettled'] += 1;
-  return totals;
+  const ended = { done: 0, failed: 0, interrupted: 0, skipped: 0, hibernated: 0, unsettled: 0 };
+  for (const id of tenants) {
+    const entry = entries.get(id);
+    ended[wasHibernated(entry) ? 'hibernated' : (entry?.status ?? 'unsettled')] += 1;
+  }
+  return { tenants: tenants.length, ...ended };
 }
 
 /** Reads a run by its id, or by the last part of it. A run that was killed before its manifest stood never began. */

@@ -42,6 +42,12 @@ export const noSelection: Selection = {
   allowEmpty: false,
 };
 
+/** `--all`, with nothing beside it that takes somebody away. */
+export function isEveryone({ all, tenants, labels, servers, databases, except, shard, fromRun }: Selection): boolean {
+  const narrowing = [tenants, labels, servers, databases, except];
+  return all && narrowing.every((flags) => flags.length === 0) && shard === null && fromRun === null;
+}
+
 export interface Selected<T extends Tenant = Tenant> {
   /** In the order they were given. */
   readonly tenants: readonly T[];

@@ -91,7 +91,8 @@ function failureCauses(result: Result, { retryCommand }: CauseOptions): readonly
 }
 
 function sourceCauses({ sources = [] }: Result): readonly Cause[] {
-  return sources.map(({ server, database, error, skipped }) => ({
+  const failed = sources.filter(({ hibernated }) => hibernated !== true);
+  return failed.map(({ server, database, error, skipped }) => ({
     level: 'error',
     title: `server ${safeText(database === null ? server : `${server}/${database}`)} ${skipped === true ? 'left out' : 'could not be read'}`,
     text: `its tenants are not known: ${describeFailure(error)}`,

@@ -18,8 +18,8 @@ export function exitCodeOf(result: Result, options: { readonly interrupted?: Int
   // Hibernated tenants are in none of these: a sleeping tenant must not turn every night's run red.
   const unfinished = totals.failed + totals.interrupted + totals.skipped;
   if (unfinished > 0) return totals.done > 0 ? exitCodes.partial : exitCodes.failed;
-  // Left out on purpose or not: part of the fleet was not reached, and nobody knows who lives there.
-  if (sources.length > 0) return exitCodes.partial;
+  // Left out on purpose or not: part of the fleet was not reached, and nobody knows who lives there. Unless it sleeps.
+  if (sources.some(({ hibernated }) => hibernated !== true)) return exitCodes.partial;
   return totals.findings + (result.findings ?? []).length > 0 ? exitCodes.findings : exitCodes.ok;
 }
 

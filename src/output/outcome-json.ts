@@ -19,7 +19,7 @@ export function outcomeJson(outcome: Outcome): Readonly<Record<string, unknown>>
     case 'interrupted':
       return { ...common, step: outcome.step, error: outcome.error && failureJson(outcome.error) };
     case 'skipped':
-      return { ...common, reason: outcome.reason, because: outcome.because };
+      return { ...common, reason: outcome.reason, because: outcome.because, value: outcome.value };
   }
 }
 
@@ -52,8 +52,8 @@ function totalsJson(totals: Totals): Totals {
 }
 
 function sourceJson(source: SourceReport): Readonly<Record<string, unknown>> {
-  const { server, database, error, skipped } = source;
-  return { server, database, error: failureJson(error), skipped };
+  const { server, database, error, skipped, hibernated } = source;
+  return { server, database, error: failureJson(error), skipped, hibernated };
 }
 
 function failureJson(failure: Failure): Failure {

@@ -2,7 +2,7 @@ import type { OutputStream } from '../context.ts';
 import { exitCodes } from '../errors.ts';
 import type { EventListener } from '../fleet/events.ts';
 import { countOutcomes } from '../fleet/outcome.ts';
-import { describeError } from './errors-text.ts';
+import { describeError, errorText } from './errors-text.ts';
 import { exitCodeOf, exitCodeOfError, type InterruptSignal } from './exit-code.ts';
 import type { FormatSpec } from './formats.ts';
 import { openProgress } from './open-progress.ts';
@@ -69,7 +69,16 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
       const exitCode = exitCodeOf(marked, interrupted === undefined ? {} : { interrupted });
       const counted = countOutcomes(marked.outcomes);
       const totals = { ...counted, findings: counted.findings + (result.findings ?? []).length };
-      return writeReports(reports, marked, { command: options.command, durationMs, exitCode, totals }, options.stderr);
+      const meta = { command: options.command, durationMs, exitCode, totals };
+      const written = await writeReports(reports, marked, meta, options.stderr);
+      if (!written.isDelivered || result.delivered === undefined) return written.exitCode;
+      try {
+        await result.delivered();
+        return written.exitCode;
+      } catch (error) {
+        options.stderr.write(errorText(error));
+        return unlessGood(written.exitCode);
+      }
     },
     async fail(error, { durationMs }) {
       progress.close();
@@ -87,14 +96,26 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
   };
 }
 
+interface Written {
+  readonly exitCode: number;
+  /** No report is missing. */
+  readonly isDelivered: boolean;
+}
+
+/** The tenants are what they are, but whoever waits for what could not be written must not take it for success. */
+function unlessGood(exitCode: number): number {
+  return exitCode === exitCodes.ok || exitCode === exitCodes.findings ? exitCodes.partial : exitCode;
+}
+
 /** Files come first: when one cannot be written, the document on stdout already tells the exit code that follows. */
 async function writeReports(
   reports: readonly Report[],
   result: Result,
   meta: ReportMeta,
   stderr: OutputStream,
-): Promise<number> {
+): Promise<Written> {
   let exitCode = meta.exitCode;
+  let isDelivered = true;
   for (const { sink, end, isExtra, isWanted } of reports) {
     try {
       if (isWanted?.({ ...meta, exitCode }) === false) {
@@ -109,9 +130,9 @@ async function writeReports(
       stderr.write(`${word}: cannot write the ${what} to ${safeText(sink.name)}: ${safeText(reason)}\n`);
       await sink.discard().catch(() => {});
       if (isExtra === true) continue;
-      // The tenants are what they are, but whoever waits for the report must not take its absence for success.
-      if (exitCode === exitCodes.ok || exitCode === exitCodes.findings) exitCode = exitCodes.partial;
+      isDelivered = false;
+      exitCode = unlessGood(exitCode);
     }
   }
-  return exitCode;
+  return { exitCode, isDelivered };
 }

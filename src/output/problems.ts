@@ -1,4 +1,4 @@
-import type { Outcome } from '../fleet/outcome.ts';
+import { isHibernated, type Outcome } from '../fleet/outcome.ts';
 import { listNames, plural } from '../words.ts';
 import { blockedByLines, distinctBlockers, nameBlocker } from './blockers.ts';
 import { describeFailure, type FailureGroup, groupFailures } from './failure-groups.ts';
@@ -29,6 +29,7 @@ export function describeProblems(result: Result, options: ProblemOptions): reado
       : []),
     ...interruptedLines(interrupted, options),
     ...notStartedLines(notStarted, options),
+    ...hibernatedLines(result.outcomes, options),
     ...carryOnLine(interrupted, [...notStarted.values()].flat(), result, options),
     ...(result.sources ?? []).flatMap((source) => sourceLines(source, options.style)),
   ];
@@ -82,6 +83,19 @@ function notStartedLines(
   ]);
 }
 
+/** Of a command that did nothing because all whom it was to work on sleep; among others, a number in the totals is enough. */
+function hibernatedLines(outcomes: readonly Outcome[], { verbose, style }: ProblemOptions): readonly string[] {
+  if (outcomes.length === 0 || !outcomes.every(isHibernated)) return [];
+  const [first] = outcomes;
+  const one = first?.status === 'skipped' && first.because !== undefined ? `: ${safeText(first.because)}` : '';
+  if (outcomes.length === 1) return [`${style.dim('1 tenant')} sleeps, and is left alone${one}`];
+  return [
+    `${style.dim(plural(outcomes.length, 'tenant'))} sleep, and are left alone`,
+    `  ${names(outcomes, verbose)}`,
+    '  hint: see since when with `tenantctl tenants list`, and wake them with `tenantctl wake`',
+  ];
+}
+
 function carryOnLine(
   interrupted: readonly Outcome[],
   notStarted: readonly Outcome[],
@@ -111,8 +125,11 @@ function retryLine(
 function sourceLines(source: SourceReport, style: Style): readonly string[] {
   const place = safeText(source.database === null ? source.server : `${source.server}/${source.database}`);
   const verdict = source.skipped === true ? 'left out' : 'could not be read';
+  const paint = source.hibernated === true ? style.dim : style.red;
   return [
-    `${style.red(`server ${place}`)} ${verdict}, its tenants are not known: ${describeFailure(source.error)}`,
+    source.hibernated === true
+      ? `${paint(`server ${place}`)} sleeps, its tenants are not known: ${describeFailure(source.error)}`
+      : `${paint(`server ${place}`)} ${verdict}, its tenants are not known: ${describeFailure(source.error)}`,
     ...(source.error.hint === undefined ? [] : [`  hint: ${safeText(source.error.hint)}`]),
   ];
 }

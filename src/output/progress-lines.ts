@@ -33,7 +33,7 @@ export function openLineProgress({ stderr, style, now, verbose = false }: Progre
         timer ??= setTimeout(report, firstLineAfterMs).unref();
       } else if (event.type === 'started') tally?.started(event.tenant);
       else if (event.type === 'put-back') tally?.putBack(event.tenant);
-      else if (event.type === 'settled') tally?.settled(event.outcome);
+      else if (event.type === 'settled' || event.type === 'read') tally?.settled(event.outcome);
       else if (event.type === 'phase-ended') tally = null;
       blocked.onEvent(event);
       const blockedLine = blockedLines.of(event, now());

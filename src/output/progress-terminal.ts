@@ -48,7 +48,7 @@ export function openTerminalProgress(options: ProgressOptions): Progress {
       if (event.type === 'phase') beginPhase(event);
       else if (event.type === 'started') tally?.started(event.tenant);
       else if (event.type === 'put-back') tally?.putBack(event.tenant);
-      else if (event.type === 'settled') tally?.settled(event.outcome);
+      else if (event.type === 'settled' || event.type === 'read') tally?.settled(event.outcome);
       blocked.onEvent(event);
       print(lines.of(event, Math.max(20, stderr.columns - 1)));
       if (event.type === 'phase-ended') endPhase();

@@ -61,7 +61,7 @@ function suitesOf(result: Result, meta: ReportMeta): readonly Suite[] {
     return known;
   };
   for (const outcome of result.outcomes) of(outcome.tenant.server).outcomes.push(outcome);
-  for (const source of result.sources ?? []) of(source.server).sources.push(source);
+  for (const source of failedSources(result)) of(source.server).sources.push(source);
   const name = `tenantctl ${meta.command}`;
   const found = (result.findings ?? []).map((finding) => findingCase(finding, meta));
   const own = { name, outcomes: [], sources: [], own: found.length > 0 ? found : [commandCase(result, meta)] };
@@ -72,9 +72,16 @@ function suitesOf(result: Result, meta: ReportMeta): readonly Suite[] {
 /** Would CI show the exit code's colour, and anything at all, without a case for the command itself? */
 function isToldByCases(result: Result, { exitCode }: ReportMeta): boolean {
   if ((result.findings ?? []).length > 0) return false;
-  const { outcomes, sources = [] } = result;
+  const { outcomes } = result;
   if (exitCode === 0) return outcomes.length > 0;
-  return sources.length > 0 || outcomes.some((outcome) => ['failure', 'error'].includes(statusOf(outcome)));
+  return (
+    failedSources(result).length > 0 || outcomes.some((outcome) => ['failure', 'error'].includes(statusOf(outcome)))
+  );
+}
+
+/** A server that sleeps is no error of the run. */
+function failedSources({ sources = [] }: Result): readonly SourceReport[] {
+  return sources.filter(({ hibernated }) => hibernated !== true);
 }
 
 function countSuite({ outcomes, sources, own }: Suite): Counts {

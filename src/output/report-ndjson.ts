@@ -51,6 +51,7 @@ export class NdjsonReport {
       case 'started':
       case 'step':
       case 'put-back':
+      case 'read':
         return '';
     }
   }

@@ -1,4 +1,5 @@
 import type { Outcome } from '../fleet/outcome.ts';
+import { listNames } from '../words.ts';
 import { waitedLine } from './blockers.ts';
 import { describeProblems } from './problems.ts';
 import type { CommandView, ReportMeta, Result, RetryCommand } from './result.ts';
@@ -66,6 +67,12 @@ function findingRows(result: Result, { view, verbose }: TableOptions): readonly 
 }
 
 function plainRow(outcome: Outcome): readonly string[] {
-  const word = outcome.status === 'skipped' ? outcome.reason : outcome.status;
+  const word = outcome.status === 'skipped' ? skippedText(outcome) : outcome.status;
   return [outcome.tenant.id, outcome.durationMs > 0 ? `${word} in ${formatDuration(outcome.durationMs)}` : word];
+}
+
+/** With what it will get when it wakes, where that is known. */
+function skippedText({ reason, value }: Extract<Outcome, { status: 'skipped' }>): string {
+  const owed = value?.owed ?? [];
+  return owed.length === 0 ? reason : `${reason}, owed ${listNames(owed)}`;
 }

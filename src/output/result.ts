@@ -9,6 +9,8 @@ export interface SourceReport {
   readonly error: Failure;
   /** The operator said --skip-unreachable: shown, but not counted against the run. */
   readonly skipped?: boolean;
+  /** The server sleeps: known, wanted, and not counted against the run either. */
+  readonly hibernated?: boolean;
 }
 
 /** What a command hands back; it prints nothing itself. */
@@ -25,6 +27,11 @@ export interface Result<V = unknown> {
   readonly text?: readonly string[];
   /** Findings that are not about one tenant: a hazard in a file, a health check that complains. */
   readonly findings?: readonly Failure[];
+  /**
+   * Called when all reports have reached their places, and not when one could not be written: for what remembers that
+   * something was told. Rejects with what is said then, and the exit code is 3.
+   */
+  readonly delivered?: () => Promise<void>;
 }
 
 /** How a command's outcomes look to people. */

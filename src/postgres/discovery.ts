@@ -1,25 +1,52 @@
 import type { QueryConfig } from 'pg';
+import { TenantError } from '../errors.ts';
 import type { Session } from './session.ts';
-import { sql } from './sql.ts';
+import { fragment, sql } from './sql.ts';
+import { hasTenantTable, readRowsThere, rowsDenied, type SleepRow } from './tenant-rows.ts';
 
 /** Longer than this a registry is not worth waiting for. */
 const queryTimeoutMs = 60_000;
 
+/** What one look into a database finds. */
+export interface FoundNames {
+  readonly names: readonly string[];
+  /** What the database says of tenants that sleep: their schemas and databases may be gone or closed. */
+  readonly rows: readonly SleepRow[];
+  /** The login may not see that: `rows` is empty, and says nothing. */
+  readonly denied: TenantError | null;
+}
+
 /** Names of schemas that begin with a prefix; PostgreSQL's own are left out. */
-export async function listSchemas(session: Session, prefix: string): Promise<readonly string[]> {
-  const rows = await session.query<{ name: string }>(sql`
-    SELECT nspname AS name FROM pg_catalog.pg_namespace
+export function listSchemas(session: Session, prefix: string): Promise<FoundNames> {
+  return listNames(
+    session,
+    fragment`SELECT nspname::text FROM pg_catalog.pg_namespace
      WHERE pg_catalog.starts_with(nspname, ${prefix}) AND NOT pg_catalog.starts_with(nspname, 'pg_')
-       AND nspname <> 'information_schema'`);
-  return rows.map(({ name }) => name);
+       AND nspname <> 'information_schema'`,
+  );
 }
 
 /** Names of databases that begin with a prefix and that one can connect to; templates are left out. */
-export async function listDatabases(session: Session, prefix: string): Promise<readonly string[]> {
-  const rows = await session.query<{ name: string }>(sql`
-    SELECT datname AS name FROM pg_catalog.pg_database
-     WHERE pg_catalog.starts_with(datname, ${prefix}) AND datallowconn AND NOT datistemplate`);
-  return rows.map(({ name }) => name);
+export function listDatabases(session: Session, prefix: string): Promise<FoundNames> {
+  return listNames(
+    session,
+    fragment`SELECT datname::text FROM pg_catalog.pg_database
+     WHERE pg_catalog.starts_with(datname, ${prefix}) AND datallowconn AND NOT datistemplate`,
+  );
+}
+
+/** Whether anybody sleeps here is asked in the same statement: a fleet in which nobody does pays nothing for it. */
+async function listNames(session: Session, query: unknown): Promise<FoundNames> {
+  const [found] = await session.query<{ names: readonly string[]; hasRows: boolean }>(
+    sql`SELECT ARRAY(${query}) AS names, ${hasTenantTable} AS "hasRows"`,
+  );
+  const { names = [], hasRows = false } = found ?? {};
+  try {
+    return { names, rows: hasRows ? await readRowsThere(session) : [], denied: null };
+  } catch (error) {
+    if (error instanceof TenantError && error.failure.code === rowsDenied) return { names, rows: [], denied: error };
+    throw error;
+  }
 }
 
 /**

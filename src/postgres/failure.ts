@@ -7,7 +7,8 @@ const hints: Readonly<Record<string, string>> = {
   [sqlStates.insufficientPrivilege]: 'the login role lacks this privilege: grant it, or set `role` in the inventory',
   [sqlStates.lockNotAvailable]: 'another session holds a lock on a table of this tenant: run the same command again',
   [sqlStates.tooManyConnections]: 'lower --per-server, or free connections on the server',
-  [sqlStates.invalidPassword]: 'check `password` of the server in the inventory, PGPASSWORD or .pgpass',
+  [sqlStates.invalidPassword]:
+    'check `password` of the server in the inventory, PGPASSWORD or .pgpass; with rdsIam, the IAM action rds-db:connect and the role rds_iam',
   [sqlStates.duplicateTable]: 'it was made outside these migrations, or by an older run that was not one transaction',
   locked: 'wait for the other run to end and run the same command again, or give --lock-wait more time',
   ECONNREFUSED: 'is the server running, and do host and port in the inventory fit?',

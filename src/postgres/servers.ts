@@ -14,6 +14,7 @@ export class Servers {
   readonly #options: SessionOptions;
   readonly #probes = new Map<string, Promise<ServerFacts>>();
   readonly #facts = new Map<string, ServerFacts>();
+  readonly #visited = new Set<string>();
 
   constructor(settingsOf: (server: string) => ConnectionSettings, options: SessionOptions) {
     this.#settingsOf = settingsOf;
@@ -30,6 +31,11 @@ export class Servers {
     return this.#settingsOf(server).forDatabase(database);
   }
 
+  /** The database that a server's `url` names: what is kept about databases that may be closed or gone is there. */
+  homeDatabase(server: string): string {
+    return this.#settingsOf(server).database;
+  }
+
   /**
    * Settles when the first session of a server has its answer; undefined when nobody asks. Rejects with what is true
    * for all who wait for it: a server that is down or full. A database that is missing or closed is its own affair.
@@ -43,6 +49,11 @@ export class Servers {
         if (isShared || error instanceof RefusedError) throw error;
       },
     );
+  }
+
+  /** Whether this run asked for a session in that database. */
+  hasVisited(server: string, database: string): boolean {
+    return this.#visited.has(`${server}\0${database}`);
   }
 
   /** Opens a session in a database of a server. */
@@ -67,6 +78,7 @@ export class Servers {
   }
 
   #open(server: string, database: string): Promise<Session> {
+    this.#visited.add(`${server}\0${database}`);
     return connect(this.#settingsOf(server).forDatabase(database), this.#options);
   }
 

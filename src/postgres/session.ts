@@ -39,6 +39,9 @@ interface Connection {
   on(event: 'commandComplete', listener: (message: { readonly text: string }) => void): void;
 }
 
+/** What statements need of a session. The transaction of a program can be that too, see `queriesOn`. */
+export type Queries = Pick<Session, 'query' | 'raw' | 'isIdle' | 'isBroken'>;
+
 /** One connection to one database. Statements sent together travel in one round trip (pg's pipeline mode). */
 export class Session {
   readonly #client: pg.Client;

@@ -22,8 +22,8 @@ test('the table has a line for each, the ids from standard input count', async (
   const fleet = await createFleet({ schemas: { acme: 'tenant "x"', globex: 'tenant_g' } });
   const { stdout } = await fleet.run('tenants list -t -', { stdin: 'globex\nacme\n' });
   const lines = stdout.split('\n').map((line) => line.replace(/\s+/g, ' ').trim());
-  expect(lines).toContain(`acme main ${fleet.db.name} tenant "x"`);
-  expect(lines).toContain(`globex main ${fleet.db.name} tenant_g`);
+  expect(lines).toContain(`acme main ${fleet.db.name} tenant "x" active`);
+  expect(lines).toContain(`globex main ${fleet.db.name} tenant_g active`);
 });
 
 test('explicit tenants alone need no server', async () => {

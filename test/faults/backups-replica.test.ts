@@ -1,8 +1,10 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, test } from 'vitest';
+import type { IdleValue } from '../../src/commands/hibernation/idle-value.ts';
 import { startCluster } from '../../src/postgres/local/cluster.ts';
 import { eventually } from '../support/barrier.ts';
+import { closedPort } from '../support/closed-port.ts';
 import { connectTo, dumpWaitsFor, makeInventory, makeTenants } from '../support/cluster-fleet.ts';
 import { dumpedOf, manifestOf } from '../support/dumps.ts';
 import { readReport } from '../support/fleet.ts';
@@ -98,5 +100,40 @@ describe.skipIf(program === null)('a dump from a replica', async () => {
     const report = readReport(await running.ended);
     expect([report.exitCode, report.summary]).toEqual([0, 't01 done, t02 done, t03 done']);
     expect(await unfinishedFiles({ folder })).toEqual([]);
+  });
+
+  test('what is read there is use of a tenant, and without it nobody is idle', async () => {
+    await makeTenants(cluster, 2);
+    const folder = await makeInventory(cluster, 2, { replica: standby.url('postgres') });
+    const file = join(folder, 'tenants.yaml');
+    const inventory = JSON.parse(await readFile(file, 'utf8'));
+    const settled = { ...inventory, hibernate: { after: '4d', samples: 4 } };
+    await writeFile(file, JSON.stringify(settled));
+    const begin = Date.UTC(2026, 9, 1);
+    const look = async (day: number) => {
+      const now = () => new Date(begin + day * 86_400_000);
+      const report = readReport(await startCli('idle --all --json', { cwd: folder, now }).ended);
+      return report.outcomes.map(({ tenant, value }) => {
+        const { verdict, why } = value as unknown as IdleValue;
+        return [tenant, verdict, why];
+      });
+    };
+    const reader = await connectTo(standby);
+    await eventually('the standby has the tenants', async () => {
+      const { rows } = await reader.query("select from pg_tables where tablename = 'zeta' and schemaname ~ '_t02$'");
+      return rows.length > 0 ? true : null;
+    });
+    for (const day of [0, 1, 2, 3]) await look(day);
+    await reader.query('select from tenant_t02.accounts');
+    // It tells what it has counted when it ends.
+    await reader.end();
+    expect(await look(4)).toEqual([
+      ['t01', 'idle', null],
+      ['t02', 'in-use', null],
+    ]);
+    const away = { main: { ...settled.servers.main, replica: `postgres://127.0.0.1:${await closedPort()}/postgres` } };
+    await writeFile(file, JSON.stringify({ ...settled, servers: away }));
+    const [first] = await look(4.1);
+    expect(first).toEqual([expect.any(String), 'unknown', expect.stringContaining('its replica cannot be read')]);
   });
 });

@@ -101,7 +101,7 @@ describe('what became of a run', () => {
       durationMs: 1,
     };
     await record(state, [done(0), failed, { ...done(0), tenant: shared }], '2026-11-22T101530Z-aaaa');
-    const totals = { tenants: 3, done: 1, failed: 1, interrupted: 0, skipped: 0, unsettled: 1 };
+    const totals = { tenants: 3, done: 1, failed: 1, hibernated: 0, interrupted: 0, skipped: 0, unsettled: 1 };
     expect(countRun(await readRun(state, 'aaaa'))).toEqual(totals);
   });
 

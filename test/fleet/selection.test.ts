@@ -3,6 +3,7 @@ import { UsageError } from '../../src/errors.ts';
 import { parseLabelSelector } from '../../src/fleet/labels.ts';
 import {
   idsFromText,
+  isEveryone,
   isInShard,
   noSelection,
   parseShard,
@@ -59,6 +60,22 @@ describe('what is selected, in the order of the fleet', () => {
   test('tenants are handed back as they were given', () => {
     expect(select({ tenants: ['zeta'] }).tenants[0]).toBe(fleet[0]);
   });
+});
+
+test.each<[Partial<Selection>, boolean]>([
+  [{ all: true }, true],
+  [{ all: true, allowEmpty: true }, true],
+  [{}, false],
+  [{ tenants: ['*'] }, false],
+  [{ all: true, tenants: ['zeta'] }, false],
+  [{ all: true, labels: parseLabelSelector('tier') }, false],
+  [{ all: true, servers: ['eu'] }, false],
+  [{ all: true, databases: ['own'] }, false],
+  [{ all: true, except: ['zeta'] }, false],
+  [{ all: true, shard: { index: 1, count: 2 } }, false],
+  [{ all: true, fromRun: [] }, false],
+])('%j means everybody for sure: %s', (selection, expected) => {
+  expect(isEveryone({ ...noSelection, ...selection })).toBe(expected);
 });
 
 describe('what selects nobody is a usage error', () => {

@@ -116,6 +116,25 @@ describe('openOutputs', () => {
     expect(document.outcomes.map((it: { finding: boolean }) => it.finding)).toEqual([true, false]);
   });
 
+  it('tells the command that its reports were delivered, and only then', async () => {
+    const told: string[] = [];
+    const finish = async (formats: readonly string[], delivered: () => Promise<void>) => {
+      const given = options(parseFormats(formats));
+      const code = await (await openOutputs(given)).finish({ outcomes: [done('a')], delivered }, { durationMs: 1 });
+      return [code, given.stdout.text === '' ? '' : 'printed', given.stderr.text];
+    };
+    const deliver = async () => void told.push('delivered');
+    expect(await finish(['json=report.json', 'table'], deliver)).toEqual([0, 'printed', '']);
+    expect(told).toEqual(['delivered']);
+    const full = await finish(['json=/dev/full', 'table'], deliver);
+    expect(full).toEqual([3, 'printed', expect.stringContaining('/dev/full: ENOSPC')]);
+    expect(told).toEqual(['delivered']);
+    const refused = await finish(['table'], async () =>
+      Promise.reject(new RefusedError('no room', { hint: 'make some' })),
+    );
+    expect(refused).toEqual([3, 'printed', 'error: no room\nhint: make some\n']);
+  });
+
   it('finds out before the run what cannot be written, and leaves nothing behind', async () => {
     const formats = parseFormats(['json=good.json', 'ndjson=no/such/folder.ndjson']);
     await expect(openOutputs(options(formats))).rejects.toThrow(

@@ -72,7 +72,10 @@ describe('on a terminal', () => {
     progress.onEvent({ type: 'started', tenant: tenant('a') });
     progress.onEvent(settled(done('a')));
     progress.onEvent(settled(done('b')));
-    for (let i = 0; i < 50; i += 1) progress.onEvent(settled(done(`e${i}`, 1, { server: 'eu-west' })));
+    // Whether it was changed or only read makes no difference here.
+    for (let i = 0; i < 50; i += 1) {
+      progress.onEvent({ type: 'read', outcome: done(`e${i}`, 1, { server: 'eu-west' }) });
+    }
     progress.onEvent(settled(failed('late', { message: 'second thing' })));
     await pass(1000);
     expect(screen.lines.slice(0, 5)).toEqual([
@@ -192,6 +195,17 @@ describe('in a log', () => {
       '2026-11-22T10:15:02Z migrating: 3 done, 1 failed, 4 waiting (2.0/s, 2.0 s left)',
       '2026-11-22T10:15:07Z migrating: 3 done, 1 failed, 1 running, 3 waiting (0.6/s, 7.0 s left)',
     ]);
+  });
+
+  it('counts what a phase that only looks has read, and tells none of it', async () => {
+    const stderr = new MemoryStream();
+    const progress = open(stderr, { verbose: true });
+    progress.onEvent(phase(['main', 4]));
+    progress.onEvent({ type: 'read', outcome: done('a') });
+    progress.onEvent({ type: 'read', outcome: failed('b') });
+    await pass(2000);
+    progress.close();
+    expect(stderr.text).toBe('2026-11-22T10:15:02Z migrating: 1 done, 1 failed, 2 waiting (1.0/s, 2.0 s left)\n');
   });
 
   it('says nothing for a run that ends at once', async () => {

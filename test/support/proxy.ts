@@ -15,6 +15,8 @@ export interface Proxy {
    * server has committed and before its answer passes.
    */
   readonly cutAtCommit: (moment: 'before' | 'after', nth?: number) => void;
+  /** Each message of a client is looked at before it passes, or breaks the connection; `null`: no more. */
+  readonly watch: (look: ((text: string) => 'pass' | 'break') | null) => void;
 }
 
 /** Closed with the test. */
@@ -24,6 +26,7 @@ export async function openProxy(): Promise<Proxy> {
   let isSilent = false;
   let holdsEnds = false;
   let cut: { moment: 'before' | 'after'; left: number } | null = null;
+  let watcher: ((text: string) => 'pass' | 'break') | null = null;
   const relay = (from: Socket, to: Socket, look: (bytes: Buffer) => 'pass' | 'break') => {
     sockets.add(from);
     from.on('error', () => {});
@@ -39,6 +42,7 @@ export async function openProxy(): Promise<Proxy> {
     const backend = createConnection(`${socketDir}/.s.PGSQL.${port}`);
     let hasCommitted = false;
     relay(client, backend, (bytes) => {
+      if (watcher?.(bytes.toString('latin1')) === 'break') return 'break';
       if (cut === null || !isCommit(bytes)) return 'pass';
       cut.left -= 1;
       if (cut.left > 0) return 'pass';
@@ -71,6 +75,9 @@ export async function openProxy(): Promise<Proxy> {
     drop,
     cutAtCommit: (moment, nth = 1) => {
       cut = { moment, left: nth };
+    },
+    watch: (look) => {
+      watcher = look;
     },
   };
 }

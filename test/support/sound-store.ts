@@ -14,7 +14,10 @@ import { jsonOf, runCli } from './run-cli.ts';
 type InFolder = Pick<TestFleet, 'folder'>;
 
 /** A backup as `backups list --json` tells it. */
-export type ListedBackup = Pick<Backup, 'time' | 'state' | 'problem' | 'keys' | 'manifest'> & {
+export type ListedBackup = Pick<
+  Backup,
+  'time' | 'state' | 'problem' | 'keys' | 'manifest' | 'verification' | 'receipt'
+> & {
   readonly kind: string;
   readonly tenant?: string;
 };

@@ -125,7 +125,7 @@ async function runDump(
   const [first] = tenants;
   if (first !== undefined && first.schema === null) {
     // What tenantctl put beside the tenant is not the tenant.
-    const args = ['--exclude-schema=tenantctl_*'];
+    const args = ['--exclude-schema=tenantctl', '--exclude-schema=tenantctl_*'];
     const stored = await dumpAlone(dump, snapshot, subjectOf(first), { args }, signal);
     return { stored: new Map([[first, stored]]), refused: new Map() };
   }

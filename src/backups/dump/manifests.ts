@@ -26,6 +26,7 @@ export interface ArchiveFacts {
   readonly companions: Companions;
   readonly tenant?: Tenant;
   readonly standing?: Standing | null;
+  readonly isFenced?: boolean;
   readonly remarks?: readonly string[];
 }
 
@@ -51,6 +52,7 @@ export function makeManifest(
     environment: facts.environment,
     place: archive.place,
     labels: archive.tenant?.labels ?? {},
+    ...(archive.isFenced === true ? { isFenced: true } : {}),
     snapshot: {
       takenAt: snapshot.takenAt.toISOString(),
       lsn: snapshot.lsn,

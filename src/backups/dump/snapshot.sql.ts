@@ -189,3 +189,21 @@ async function readSome(
       .map(({ index, applied, version }) => [schemas[index]!.schema, { applied, version: version! }]),
   );
 }
+
+/**
+ * Schemas that are behind the fence of a `hibernate` at the snapshot: what is dumped of them lacks the rights that they
+ * had. None where the login may not look; it is then no login that hibernates.
+ */
+export async function readFencedSchemas(session: Session, schemas: readonly string[]): Promise<ReadonlySet<string>> {
+  const [seen] = await session.query<{ isThere: boolean }>(sql`
+    SELECT EXISTS (
+      SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = 'tenantctl' AND c.relname = 'tenant' AND c.relkind = 'r'
+         AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) AS "isThere"`);
+  if (seen?.isThere !== true) return new Set();
+  const rows = await session.query<{ schema: string }>(sql`
+    SELECT t.schema FROM tenantctl.tenant t
+     WHERE t.database = pg_catalog.current_database() AND t.schema = ANY (${schemas}::text[])
+       AND t.how = 'archive' AND NOT (t.state = 'waking' AND t.step = 'behind')`);
+  return new Set(rows.map(({ schema }) => schema));
+}

@@ -1,6 +1,7 @@
 import { TenantError } from '../../errors.ts';
 import type { Task } from '../../fleet/place.ts';
 import { type Tenant, tenantSchema } from '../../fleet/tenant.ts';
+import type { Session } from '../../postgres/session.ts';
 import { inParallel } from '../repository/in-parallel.ts';
 import type { BackupManifest, ExtensionNeed } from '../repository/manifest.ts';
 import { archiveKey } from '../repository/names.ts';
@@ -8,7 +9,7 @@ import { isStoreError, type StoredArchive, takeBack } from './archive-writer.ts'
 import type { TakenCompanions } from './companion-book.ts';
 import { type Dumped, type DumpedPlace, type DumpScope, subjectOf } from './dumped-place.ts';
 import { makeManifest } from './manifests.ts';
-import { readStandings } from './snapshot.sql.ts';
+import { readFencedSchemas, readStandings } from './snapshot.sql.ts';
 import type { Snapshot } from './snapshot-holder.ts';
 
 /** Manifests that are written at once. */
@@ -35,6 +36,7 @@ export async function writeManifests(
   const companions = await scope.companions.of(snapshot, task.signal);
   const schemas = tenants.map((tenant) => tenantSchema(tenant));
   const standings = await readStandings(snapshot.session, schemas, place.settings.historyTable);
+  const fenced = await readFenced(snapshot.session, tenants);
   const { extensions } = scope.companions.database;
   await inParallel(tenants, manifestsAtOnce, async (tenant) => {
     const { server, database, schema } = tenant;
@@ -45,6 +47,7 @@ export async function writeManifests(
       companions: companions.keys,
       tenant,
       standing: standings.get(tenantSchema(tenant)) ?? null,
+      isFenced: fenced.has(tenant),
       remarks: [...remarksOf(tenant, companions), ...ownExtensions(tenant, extensions)],
     });
     try {
@@ -86,6 +89,13 @@ function describeDumped({
     batch: made.batch,
     remarks,
   };
+}
+
+/** A database of its own keeps its rights inside it; only who may connect to it is behind the fence. */
+async function readFenced(session: Session, tenants: readonly Tenant[]): Promise<ReadonlySet<Tenant>> {
+  const schemas = tenants.flatMap(({ schema }) => schema ?? []);
+  const fenced = schemas.length === 0 ? new Set<string>() : await readFencedSchemas(session, schemas);
+  return new Set(tenants.filter(({ schema }) => schema !== null && fenced.has(schema)));
 }
 
 /** It has no backup, and is not tried again. */

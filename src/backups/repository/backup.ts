@@ -35,6 +35,18 @@ export interface Pin {
   readonly until: string | null;
 }
 
+/**
+ * A tenant was put to sleep on the strength of this backup. Stands beside the archive as `<time>.receipt.json`; nothing but
+ * this backup brings the tenant back until it is woken.
+ */
+export interface ReceiptRecord {
+  readonly schema: 'tenantctl-receipt-file/1';
+  /** When the tenant was woken; null: it still sleeps. */
+  readonly wokenAt: string | null;
+  /** What it takes to wake it, as it stands in its database too. */
+  readonly receipt: object;
+}
+
 /** One backup as a listing of the store shows it. */
 export interface Backup {
   readonly subject: BackupSubject;
@@ -47,6 +59,7 @@ export interface Backup {
     readonly manifest: string | null;
     readonly verified: string | null;
     readonly pin: string | null;
+    readonly receipt: string | null;
   };
   /** Of the file that is there. */
   readonly sizeBytes: number;
@@ -60,4 +73,6 @@ export interface Backup {
   readonly manifest: BackupManifest | null;
   readonly verification: VerificationRecord | null;
   readonly pin: Pin | null;
+  /** `living`: the tenant sleeps, and will be woken from this. Null: nobody was put to sleep on it. */
+  readonly receipt: { readonly living: boolean } | null;
 }

@@ -10,7 +10,7 @@ import {
   parseKey,
   subjectFolder,
 } from './names.ts';
-import { type RecordRead, readManifest, readPin, readVerification } from './record-text.ts';
+import { type RecordRead, readManifest, readPin, readReceipt, readVerification } from './record-text.ts';
 import type { BackupStore, StoredFile } from './store.ts';
 
 export interface BackupFilter {
@@ -18,7 +18,7 @@ export interface BackupFilter {
   readonly tenants?: readonly string[];
   /** All when not given. */
   readonly kinds?: readonly BackupSubject['kind'][];
-  /** False: names and pins alone are read: quicker, and a damaged manifest is not noticed. Default: true. */
+  /** False: names, pins and receipts alone are read: quicker, and a damaged manifest is not noticed. Default: true. */
   readonly withManifests?: boolean;
 }
 
@@ -97,7 +97,12 @@ async function readGroups(store: BackupStore, prefix: string): Promise<readonly 
 async function readBackup(store: BackupStore, group: Group, withManifests: boolean): Promise<Backup> {
   const { folder, time, files } = group;
   const keyOf = (part: FilePart) => files.get(part)?.[0]?.key ?? null;
-  const keys = { manifest: keyOf('manifest'), verified: keyOf('verified'), pin: keyOf('pin') };
+  const keys = {
+    manifest: keyOf('manifest'),
+    verified: keyOf('verified'),
+    pin: keyOf('pin'),
+    receipt: keyOf('receipt'),
+  };
   const read = withManifests && keys.manifest !== null ? await readRecord(store, keys.manifest, readManifest) : null;
   const checked = read !== null && 'value' in read ? belongs(read.value, group) : read;
   const manifest = checked !== null && 'value' in checked ? checked.value : null;
@@ -117,6 +122,7 @@ async function readBackup(store: BackupStore, group: Group, withManifests: boole
     // One that cannot be read proves nothing.
     verification: believed<VerificationRecord>(verification),
     pin: keys.pin === null ? null : await readPinOf(store, keys.pin),
+    receipt: keys.receipt === null ? null : await readReceiptOf(store, keys.receipt),
   };
 }
 
@@ -151,6 +157,13 @@ async function readPinOf(store: BackupStore, key: string): Promise<Pin | null> {
   if (read === null || 'value' in read) return read?.value ?? null;
   const reason = `the pin cannot be read (${read.problem})`;
   return { schema: 'tenantctl-pin/1', at: new Date(0).toISOString(), by: 'unknown', reason, until: null };
+}
+
+/** One that cannot be read is taken for living: somebody may have nothing else to be woken from. */
+async function readReceiptOf(store: BackupStore, key: string): Promise<Backup['receipt']> {
+  const read = await readRecord(store, key, readReceipt);
+  if (read === null) return null;
+  return { living: 'problem' in read || read.value.wokenAt === null };
 }
 
 /** Null: it went away meanwhile. */

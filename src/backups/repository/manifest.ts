@@ -34,6 +34,8 @@ export interface BackupManifest {
   /** Where it was when it was dumped. */
   readonly place: { readonly server: string; readonly database: string; readonly schema: string | null };
   readonly labels: Labels;
+  /** It was being put to sleep: the rights in its archive are those behind the fence. Its receipt has the others. */
+  readonly isFenced?: boolean;
   readonly snapshot: {
     readonly takenAt: string;
     /** Of the write-ahead log when the snapshot was taken: `0/1A2B3C8`. */

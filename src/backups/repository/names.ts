@@ -17,7 +17,7 @@ const devices = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9]|conin|conout)(?:\.|$)/;
 /** What every name looks like that is made here; others (`lost+found`) are not ours. */
 export const namePattern = /^[a-z0-9._%~-]+$/;
 
-export type FilePart = 'archive' | 'manifest' | 'verified' | 'pin';
+export type FilePart = 'archive' | 'manifest' | 'verified' | 'pin' | 'receipt';
 
 /** A key of the store, taken apart. `folder` is its way to the file's name, without a slash at its end. */
 export interface ParsedKey {
@@ -124,6 +124,7 @@ const suffixes: readonly (readonly [suffix: string, part: FilePart])[] = [
   ['.json', 'manifest'],
   ['.verified.json', 'verified'],
   ['.pin.json', 'pin'],
+  ['.receipt.json', 'receipt'],
 ];
 
 /** The key of a file without its ending: `acme/2026-11-22T101500.123Z`. */
@@ -146,7 +147,7 @@ export function parseKey(key: string): ParsedKey | null {
 
 /** Records that say something new of an archive that does not change; all other files are written once. */
 export function isRewritable(key: string): boolean {
-  return /\.(?:verified|pin)\.json$/.test(key);
+  return /\.(?:verified|pin|receipt)\.json$/.test(key);
 }
 
 /** `2026-11-22T101500.123Z`: sorts by time, and no file system minds it. */

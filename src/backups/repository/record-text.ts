@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto';
 import { InternalError } from '../../errors.ts';
-import type { Pin, VerificationRecord } from './backup.ts';
+import type { Pin, ReceiptRecord, VerificationRecord } from './backup.ts';
 import type { BackupManifest } from './manifest.ts';
 import {
   amount,
+  anyObject,
   count,
   flag,
   instant,
@@ -31,31 +32,35 @@ const subject = variants('kind', {
   roles: object({ kind: text, server: text }),
 });
 
-const manifestShape = object({
-  schema: oneOf('tenantctl-backup/1'),
-  subject,
-  time: matching(/^\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z$/, 'a time like 2026-11-22T101500.123Z'),
-  versions: object({ tenantctl: text, server: text, dump: text }),
-  run: text,
-  environment: text,
-  place: object({ server: text, database: text, schema: orNull(text) }),
-  labels: texts,
-  snapshot: object({ takenAt: instant, lsn: text, isCommon: flag, reason: text, fromReplica: flag }, ['reason']),
-  archive: object({ sizeBytes: count, sha256 }),
-  file: object({ name: text, sizeBytes: count, sha256 }),
-  encryption: orNull(object({ method: oneOf('age'), recipients: list(text) })),
-  tables: list(object({ schema: text, name: text, rows: orNull(count), sizeBytes: count })),
-  migration: orNull(object({ version: text, applied: count })),
-  needs: object({
-    extensions: list(object({ name: text, version: text, schema: text })),
-    roles: list(text),
-    shared: orNull(text),
-    rolesFile: orNull(text),
-    largeObjects: orNull(text),
-  }),
-  made: object({ batch: count, alone: text, durationMs: amount, endedAt: instant }, ['alone']),
-  remarks: list(text),
-});
+const manifestShape = object(
+  {
+    schema: oneOf('tenantctl-backup/1'),
+    subject,
+    time: matching(/^\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z$/, 'a time like 2026-11-22T101500.123Z'),
+    versions: object({ tenantctl: text, server: text, dump: text }),
+    run: text,
+    environment: text,
+    place: object({ server: text, database: text, schema: orNull(text) }),
+    labels: texts,
+    isFenced: flag,
+    snapshot: object({ takenAt: instant, lsn: text, isCommon: flag, reason: text, fromReplica: flag }, ['reason']),
+    archive: object({ sizeBytes: count, sha256 }),
+    file: object({ name: text, sizeBytes: count, sha256 }),
+    encryption: orNull(object({ method: oneOf('age'), recipients: list(text) })),
+    tables: list(object({ schema: text, name: text, rows: orNull(count), sizeBytes: count })),
+    migration: orNull(object({ version: text, applied: count })),
+    needs: object({
+      extensions: list(object({ name: text, version: text, schema: text })),
+      roles: list(text),
+      shared: orNull(text),
+      rolesFile: orNull(text),
+      largeObjects: orNull(text),
+    }),
+    made: object({ batch: count, alone: text, durationMs: amount, endedAt: instant }, ['alone']),
+    remarks: list(text),
+  },
+  ['isFenced'],
+);
 
 const verificationShape = object({
   schema: oneOf('tenantctl-verification/1'),
@@ -82,13 +87,22 @@ const pinShape = object({
   until: orNull(instant),
 });
 
+const receiptShape = object({
+  schema: oneOf('tenantctl-receipt-file/1'),
+  wokenAt: orNull(instant),
+  // Its writer alone knows what it says.
+  receipt: anyObject,
+});
+
 export const manifestText = (manifest: BackupManifest): string => recordText(manifestShape, manifest);
 export const verificationText = (record: VerificationRecord): string => recordText(verificationShape, record);
 export const pinText = (pin: Pin): string => recordText(pinShape, pin);
+export const receiptText = (record: ReceiptRecord): string => recordText(receiptShape, record);
 
 export const readManifest = (bytes: Uint8Array) => readRecord<BackupManifest>(manifestShape, bytes);
 export const readVerification = (bytes: Uint8Array) => readRecord<VerificationRecord>(verificationShape, bytes);
 export const readPin = (bytes: Uint8Array) => readRecord<Pin>(pinShape, bytes);
+export const readReceipt = (bytes: Uint8Array) => readRecord<ReceiptRecord>(receiptShape, bytes);
 
 const ending = /,\n {2}"checksum": "([0-9a-f]{64})"\n\}\n$/;
 

@@ -2,14 +2,14 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { TenantError } from '../../errors.ts';
-import type { Backup, Pin, VerificationRecord, VerificationResult } from './backup.ts';
+import type { Backup, Pin, ReceiptRecord, VerificationRecord, VerificationResult } from './backup.ts';
 import { baseOf, filesBesideManifest, isEncrypted } from './backup-files.ts';
 import { type BackupFilter, readCatalogue, readOne, readRecord } from './catalogue.ts';
 import { textContent } from './content.ts';
 import { decrypt, type Identities, NoKeyError } from './encryption.ts';
 import type { BackupManifest, BackupSubject } from './manifest.ts';
 import { archiveKey, baseKey } from './names.ts';
-import { manifestText, pinText, readVerification, verificationText } from './record-text.ts';
+import { manifestText, pinText, readReceipt, readVerification, receiptText, verificationText } from './record-text.ts';
 import { seal } from './seal.ts';
 import { Spool } from './spool.ts';
 import type { BackupStore, Content } from './store.ts';
@@ -172,6 +172,31 @@ export class Repository {
     await this.#putBoth(`${baseOf(backup)}.pin.json`, textContent(pinText(pin)));
   }
 
+  /** What it takes to wake the tenant from this backup: from now on it does not expire, until the receipt is ended. */
+  async putReceipt(backup: Backup, receipt: object): Promise<void> {
+    await this.#putReceipt(backup, { schema: 'tenantctl-receipt-file/1', wokenAt: null, receipt });
+  }
+
+  /** What it takes to wake a tenant from this backup, whether it was woken since or not; null: nothing that can be read. */
+  async readReceipt(backup: Backup): Promise<object | null> {
+    const read = await readRecord(this.#store, receiptKey(backup), readReceipt);
+    return read !== null && 'value' in read ? read.value.receipt : null;
+  }
+
+  /** The tenant was woken, or never went to sleep after all: the backup is one like others. Without a receipt nothing is done. */
+  async endReceipt(backup: Backup): Promise<void> {
+    const read = await readRecord(this.#store, receiptKey(backup), readReceipt);
+    if (read === null) return;
+    const wokenAt = this.#now().toISOString();
+    // What cannot be read any more is not to be kept either.
+    const receipt = 'value' in read ? read.value.receipt : {};
+    await this.#putReceipt(backup, { schema: 'tenantctl-receipt-file/1', wokenAt, receipt });
+  }
+
+  async #putReceipt(backup: Backup, record: ReceiptRecord): Promise<void> {
+    await this.#putBoth(receiptKey(backup), textContent(receiptText(record)));
+  }
+
   async removePin(backup: Backup): Promise<void> {
     const keys = [`${baseOf(backup)}.pin.json`];
     await this.#store.remove(keys);
@@ -252,4 +277,8 @@ export class Repository {
       { cause },
     );
   }
+}
+
+function receiptKey(backup: Backup): string {
+  return `${baseOf(backup)}.receipt.json`;
 }

@@ -33,6 +33,11 @@ export const count = checked((value) => Number.isSafeInteger(value) && (value as
 /** Milliseconds need not be whole. */
 export const amount = checked((value) => typeof value === 'number' && value >= 0, 'a number from 0 on');
 
+export const anyObject = checked(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'an object',
+);
+
 export const instant = checked(
   (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
   'a time like 2026-11-22T10:15:00Z',

@@ -10,10 +10,17 @@ export interface ChosenBackup {
   readonly remarks: readonly string[];
 }
 
-/** The newest complete backup of a tenant that is not newer than `at` and was not found to be damaged. `backups` are its own. */
+/**
+ * The newest complete backup of a tenant that is not newer than `at` and was not found to be damaged. `backups` are its own.
+ * `onlyRows`: nobody minds the rights that are in it.
+ */
 export function chooseBackup(
   backups: readonly Backup[],
-  { at, time }: { readonly at: Date | null; readonly time?: string | undefined },
+  {
+    at,
+    time,
+    onlyRows = false,
+  }: { readonly at: Date | null; readonly time?: string | undefined; readonly onlyRows?: boolean },
 ): ChosenBackup | Failure {
   const newestFirst = backups.toSorted((a, b) => b.takenAt.getTime() - a.takenAt.getTime());
   const old = newestFirst.filter((backup) => {
@@ -27,6 +34,8 @@ export function chooseBackup(
     if (backup.state !== 'complete' || manifest === null) remarks.push(`${backup.time} is left out: ${backup.state}`);
     else if (damage !== undefined) {
       remarks.push(`${backup.time} is left out: found bad at level ${damage.level}, ${damage.at}`);
+    } else if (manifest.isFenced === true && backup.receipt === null && !onlyRows) {
+      remarks.push(`${backup.time} is left out: it was dumped behind a fence, and nothing says who may use it`);
     } else {
       // A scratch database may lack what the living one has; whether it restores here, this restore itself will tell.
       const doubts = bad.map(({ at, problems }) => `verify could not restore it, ${at}: ${problems[0] ?? ''}`);

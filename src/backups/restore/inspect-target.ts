@@ -1,7 +1,7 @@
+import { findOutside, findPublications, listPublications } from '../../postgres/find-outside.ts';
 import type { Session } from '../../postgres/session.ts';
 import { fragment, sql } from '../../postgres/sql.ts';
 import type { BackupManifest } from '../repository/manifest.ts';
-import { findOutside, findPublications, listPublications } from './find-outside.ts';
 
 /** What a server says before anything is restored into it. */
 export interface TargetFacts {

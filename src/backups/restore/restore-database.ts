@@ -8,6 +8,7 @@ import { analyseTables, compareRows } from './compare-rows.ts';
 import { commentOnDatabase, copyDatabaseAccess, copyDatabaseSettings, databaseComment } from './database-properties.ts';
 import { programFailure } from './program-failure.ts';
 import { type RestoreJob, restoredComment } from './restore-types.ts';
+import { queriesOn } from './runner-queries.ts';
 import { databaseExists, dropDatabase, inTransaction, literal, type SqlRunner } from './sql-text.ts';
 
 /** How a restore reaches its server beside the session that holds the tenant's locks. */
@@ -50,14 +51,16 @@ export async function restoreDatabase(
       onStep('restoring');
       await runRestore(job, archive, await access.envFor(database));
       onStep('comparing rows');
-      await access.within(database, async (inside) => {
+      const remarks = await access.within(database, async (inside) => {
         await compareRows(inside, manifest.tables);
         await analyseTables(inside, manifest.tables);
+        const { inside: settle } = job;
+        return settle === undefined ? [] : inTransaction(inside, () => settle(queriesOn(inside), null));
       });
       onStep('settling the database');
       await inTransaction(runner, () => copyDatabaseSettings(runner, living, database));
       await commentOnDatabase(runner, database, restoredComment(tenant, manifest, run));
-      return isLike ? [] : [closedRemark(database)];
+      return [...(isLike ? [] : [closedRemark(database)]), ...remarks];
     } catch (error) {
       await runner.run(dropDatabase(database)).catch(() => {});
       throw error;
@@ -73,23 +76,22 @@ export function closedRemark(database: string): string {
 
 /**
  * What an archive tells of the database itself: owner, settings, grants, in statements that name it as it was called
- * then. For a tenant whose own database is gone. False: it tells nothing of a database of that name.
+ * then. For a tenant whose own database is gone, in the caller's transaction. False: it tells nothing of a database of that
+ * name.
  */
 export async function giveArchivedProperties(runner: SqlRunner, { entries }: Toc, name: string): Promise<boolean> {
   const database = entries.find(({ kind }) => kind === 'DATABASE');
   // Of another name its statements would be about somebody else's database.
   if (database === undefined || database.tag !== name) return false;
   const quoted = quoteIdentifier(name);
-  await inTransaction(runner, async () => {
-    if (database.owner) await runner.run(`ALTER DATABASE ${quoted} OWNER TO ${quoteIdentifier(database.owner)}`);
-    // Its grants are told as what differs from those of a new database.
-    await runner.run(`GRANT CONNECT, TEMPORARY ON DATABASE ${quoted} TO PUBLIC`);
-    for (const { kind, definition, dependencies } of entries) {
-      const isAbout = ['ACL', 'COMMENT'].includes(kind) && dependencies.includes(database.dumpId);
-      const isItsOwn = kind === 'DATABASE PROPERTIES' || isAbout;
-      if (isItsOwn && definition !== null) await runner.run(definition);
-    }
-  });
+  if (database.owner) await runner.run(`ALTER DATABASE ${quoted} OWNER TO ${quoteIdentifier(database.owner)}`);
+  // Its grants are told as what differs from those of a new database.
+  await runner.run(`GRANT CONNECT, TEMPORARY ON DATABASE ${quoted} TO PUBLIC`);
+  for (const { kind, definition, dependencies } of entries) {
+    const isAbout = ['ACL', 'COMMENT'].includes(kind) && dependencies.includes(database.dumpId);
+    const isItsOwn = kind === 'DATABASE PROPERTIES' || isAbout;
+    if (isItsOwn && definition !== null) await runner.run(definition);
+  }
   return true;
 }
 

@@ -6,6 +6,7 @@ import { analyseTables, compareRows, findOldNames } from './compare-rows.ts';
 import { orderEntries } from './entry-lists.ts';
 import { type PsqlOptions, PsqlTransaction } from './psql-transaction.ts';
 import { type Restored, type RestoreJob, restoredComment } from './restore-types.ts';
+import { queriesOn } from './runner-queries.ts';
 import { commentOnSchema, schemaComment, settleSwapped } from './schema-properties.ts';
 import { renameSchema, type SqlRunner, schemaExists } from './sql-text.ts';
 
@@ -37,9 +38,12 @@ export async function restoreSchema(
     await analyseTables(transaction, manifest.tables);
     onStep('restoring foreign keys');
     await feedEntries(transaction, sql, last);
+    const queries = queriesOn(transaction);
+    const settled = (await job.inside?.(queries, schemaOf(manifest.place))) ?? [];
     onStep('giving it its name');
     await giveNames(transaction, job, room);
-    return { old: room.hasOld ? job.way.oldName : null, remarks };
+    const named = (await job.named?.(queries)) ?? [];
+    return { old: room.hasOld ? job.way.oldName : null, remarks: [...remarks, ...settled, ...named] };
   });
 }
 

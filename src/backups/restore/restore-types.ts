@@ -1,4 +1,5 @@
 import type { ClientTools } from '../../postgres/local/client-tools.ts';
+import type { Queries } from '../../postgres/session.ts';
 import type { BackupManifest } from '../repository/manifest.ts';
 
 /** Where a tenant is, was or comes to. `schema` null: a database of its own. */
@@ -26,7 +27,18 @@ export interface RestoreWay {
   readonly allowsOldNames: boolean;
 }
 
-export interface RestoreJob {
+/** What the caller does to what was restored, before anybody gets at it. What is thrown undoes the restore. Each resolves to remarks. */
+export interface RestoreHooks {
+  /** In a transaction inside it, when all of it is there; a schema still has the name that its archive has. */
+  readonly inside?: (session: Queries, schema: string | null) => Promise<readonly string[]>;
+  /**
+   * In the transaction that gives it its name, afterwards. For a database: only where no living one lends it its
+   * properties, on a session of another one.
+   */
+  readonly named?: (session: Queries) => Promise<readonly string[]>;
+}
+
+export interface RestoreJob extends RestoreHooks {
   readonly tenant: string;
   readonly run: string;
   readonly manifest: BackupManifest;

@@ -14,6 +14,8 @@ export interface DatabaseSwap {
   readonly old: string;
   /** May sessions of others be ended? */
   readonly disconnects: boolean;
+  /** Gives it its properties where nothing lived, in the transaction that gives it its name: nobody finds it half made. */
+  readonly furnish?: () => Promise<void>;
 }
 
 /** How long sessions that were told to end are waited for. The server gives up a rename after five seconds itself. */
@@ -40,6 +42,7 @@ export async function swapDatabases(runner: SqlRunner, second: SqlRunner, swap: 
       await commentOnDatabase(runner, restored, null);
     }
     await runner.run(rename(restored, living));
+    if (!hasOld) await swap.furnish?.();
   });
   return hasOld;
 }

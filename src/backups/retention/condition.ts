@@ -24,7 +24,16 @@ export interface Condition {
   /** When a backup last passed each level. */
   readonly levels: Readonly<Record<VerificationLevel, string | null>>;
   readonly expectedRestore: ExpectedRestore | null;
+  /** The tenant sleeps: its backup is held against that day. RFC 3339; null: it does not sleep. */
+  readonly asleepSince: string | null;
   readonly breaches: readonly Breach[];
+}
+
+/** A tenant that is not active. */
+export interface Asleep {
+  readonly since: Date;
+  /** Its data are in an archive alone. */
+  readonly isArchived: boolean;
 }
 
 export interface ExpectedRestore {
@@ -47,25 +56,40 @@ export function assessBackups(
   backups: readonly Backup[],
   limits: ReportLimits,
   now: Date,
+  sleeping: ReadonlyMap<string, Asleep> = new Map(),
 ): ReadonlyMap<string, Condition> {
   const rates = restoreRates(backups.filter(isComplete));
   const series = Map.groupBy(backups, ({ subject }) => (subject.kind === 'tenant' ? subject.tenant : ''));
-  return new Map(tenants.map((id) => [id, assess(id, series.get(id) ?? [], rates, limits, now)]));
+  return new Map(
+    tenants.map((id) => [
+      id,
+      assess(id, series.get(id) ?? [], rates, { limits, now, asleep: sleeping.get(id) ?? null }),
+    ]),
+  );
+}
+
+interface AssessOptions {
+  readonly limits: ReportLimits;
+  readonly now: Date;
+  readonly asleep: Asleep | null;
 }
 
 function assess(
   tenant: string,
   series: readonly Backup[],
   rates: RestoreRates,
-  limits: ReportLimits,
-  now: Date,
+  { limits, now, asleep }: AssessOptions,
 ): Condition {
-  const entries = series.toSorted((a, b) => b.takenAt.getTime() - a.takenAt.getTime());
+  // What a tenant that was dropped is woken from is all that counts for it, however new another backup is.
+  const counting = asleep?.isArchived === true ? series.filter(({ receipt }) => receipt?.living === true) : series;
+  const entries = counting.toSorted((a, b) => b.takenAt.getTime() - a.takenAt.getTime());
   const newestFirst = entries.filter(isComplete);
   // What never had a manifest is being written, or came to nothing: its age is for rpo.
   const newest = entries.find(wasComplete);
   const good = newestFirst.find(({ verification }) => !isFoundBad(verification)) ?? null;
   const ageMs = good === null ? 0 : Math.max(0, now.getTime() - good.takenAt.getTime());
+  // Data that nobody can write to grow no older.
+  const lagMs = asleep === null || good === null ? ageMs : asleep.since.getTime() - good.takenAt.getTime();
   const expectedRestore = good === null ? null : expectRestore(tenant, good, rates);
   return {
     backups: newestFirst.length,
@@ -83,9 +107,10 @@ function assess(
       restore: lastPassed(newestFirst, 'restore')?.at ?? null,
     },
     expectedRestore,
+    asleepSince: asleep?.since.toISOString() ?? null,
     breaches: [
       ...(good === null ? (['missing'] as const) : newest === good ? [] : (['damaged'] as const)),
-      ...(good !== null && limits.rpoMs !== null && ageMs > limits.rpoMs ? (['rpo'] as const) : []),
+      ...(good !== null && limits.rpoMs !== null && lagMs > limits.rpoMs ? (['rpo'] as const) : []),
       ...(limits.rtoMs !== null && (expectedRestore?.durationMs ?? 0) > limits.rtoMs ? (['rto'] as const) : []),
     ],
   };

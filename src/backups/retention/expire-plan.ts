@@ -8,7 +8,7 @@ import {
   type JudgeOptions,
   judgeSeries,
   judgeUnfinished,
-  pinReason,
+  keptWhatever,
   unfinishedAgeMs,
 } from './judge-series.ts';
 
@@ -64,7 +64,7 @@ export function planExpiry(backups: readonly Backup[], options: ExpireOptions): 
   return { tenants, departed, shared: options.isWhole ? judgeShared(ofOthers, staying, judge) : [] };
 }
 
-/** A tenant that left: all or nothing by the time since, except what is pinned. */
+/** A tenant that left: all or nothing by the time since, except what is pinned or slept on. */
 function judgeDeparted(
   backups: readonly Backup[],
   since: Date,
@@ -74,7 +74,7 @@ function judgeDeparted(
   const day = since.toISOString().slice(0, 10);
   const isDue = departedAfterMs !== null && now.getTime() - since.getTime() >= departedAfterMs;
   return backups.map((backup) => {
-    const holds = pinReason(backup, now);
+    const holds = keptWhatever(backup, now);
     if (holds.length > 0) return { backup, isKept: true, reasons: holds };
     if (isUnfinished(backup)) return judgeUnfinished(backup, options);
     if (isDue) return { backup, isKept: false, reasons: [`departed, first seen ${day}`] };

@@ -32,7 +32,7 @@ export function judgeSeries(backups: readonly Backup[], options: JudgeOptions): 
       pinned: pinOf(backup, options.now),
       isBad: isFoundBad(backup.verification),
       verified: provenLevel(backup),
-      holds: options.holdsOf(backup),
+      holds: [...receiptReason(backup), ...options.holdsOf(backup)],
     })),
     options.rules,
     options.now,
@@ -42,7 +42,7 @@ export function judgeSeries(backups: readonly Backup[], options: JudgeOptions): 
   const oldestKept = Math.min(...kept.map(({ takenAt }) => takenAt.getTime()));
   return backups.map((backup) => {
     if (isUnfinished(backup)) return judgeUnfinished(backup, options);
-    const own = ofRules.get(backup) ?? [...pinReason(backup, options.now), ...options.holdsOf(backup)];
+    const own = ofRules.get(backup) ?? [...keptWhatever(backup, options.now), ...options.holdsOf(backup)];
     if (own.length > 0) return { backup, isKept: true, reasons: own };
     if (backup.state === 'complete' && !isFoundBad(backup.verification)) {
       return { backup, isKept: false, reasons: ['no rule keeps it'] };
@@ -58,7 +58,7 @@ export function isUnfinished({ keys }: Backup): boolean {
 
 /** An archive without a manifest: nobody can say what it is, and no command offers it. */
 export function judgeUnfinished(backup: Backup, { now, isWriting, holdsOf }: JudgeOptions): Judged {
-  const holds = [...pinReason(backup, now), ...holdsOf(backup)];
+  const holds = [...keptWhatever(backup, now), ...holdsOf(backup)];
   if (holds.length > 0) return { backup, isKept: true, reasons: holds };
   if (now.getTime() - backup.takenAt.getTime() < unfinishedAgeMs) {
     return { backup, isKept: true, reasons: ['no manifest, younger than 24 h'] };
@@ -79,8 +79,17 @@ function judgeDamaged(backup: Backup, oldestKept: number): Judged {
     : { backup, isKept: true, reasons: [`${what}, no good one as old is kept`] };
 }
 
+/** Why it is kept whatever the rules say, and whoever left: somebody wants it, or somebody sleeps on it. */
+export function keptWhatever(backup: Backup, now: Date): readonly string[] {
+  return [...pinReason(backup, now), ...receiptReason(backup)];
+}
+
+function receiptReason({ receipt }: Backup): readonly string[] {
+  return receipt?.living === true ? ['named by the receipt of a sleeping tenant'] : [];
+}
+
 /** Why it is pinned now; a pin that has run out counts for nothing. */
-export function pinReason({ pin }: Backup, now: Date): readonly string[] {
+function pinReason({ pin }: Backup, now: Date): readonly string[] {
   if (pin === null || (pin.until !== null && Date.parse(pin.until) <= now.getTime())) return [];
   return [`pinned: ${pin.reason}`];
 }

@@ -74,7 +74,8 @@ export async function startLocalScratch(options: {
   }
 }
 
-async function requireServer(major: number, env: Env): Promise<ServerPrograms> {
+/** Finds the programs of a server of that major or newer on this machine; refuses (5) when there are none. */
+export async function requireServer(major: number, env: Env): Promise<ServerPrograms> {
   const chosen = chosenFolder(env);
   const folders = [...(chosen === null ? [] : [chosen]), ...(await candidateFolders({ env }))];
   const servers = (await findServers(folders, env, await findServerUser())).filter((it) => it.major >= major);

@@ -24,7 +24,12 @@ export interface RestoreMeans {
   readonly tools: ClientTools;
   /** The user's own SQL; a row that comes back makes the backup a bad one. */
   readonly checks: readonly string[];
+  /** Looks at what was restored while it stands, before anything else does; when it throws, the check could not run. */
+  readonly onRestored?: OnRestored;
 }
+
+/** The session is in the scratch database, where the tenant's schema has its own name. */
+export type OnRestored = (session: Session, manifest: BackupManifest) => Promise<void>;
 
 export interface RestoreSubject {
   readonly backup: Backup;
@@ -148,11 +153,12 @@ async function findNoRoom(session: Session): Promise<string | null> {
 
 async function inspect(
   subject: RestoreSubject,
-  { tools, checks }: RestoreMeans,
+  { tools, checks, onRestored }: RestoreMeans,
   { place, session, signal }: Scratch,
 ): Promise<Found> {
   const { manifest, toc, searchPath } = subject;
   const { schema } = manifest.place;
+  await onRestored?.(session, manifest);
   const restored = await dumpDefinitions(place, schema, tools, signal);
   const { objects, definitions } = compareSchemas(toc, restored, {
     withOwners: !place.restoreArgs.includes('--no-owner'),

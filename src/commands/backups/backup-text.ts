@@ -25,15 +25,20 @@ export function isPinned({ pin }: Backup, now: Date): boolean {
   return pin !== null && (pin.until === null || Date.parse(pin.until) > now.getTime());
 }
 
+/** Is it what a tenant that sleeps will be woken from? */
+function isSleptOn({ receipt }: Backup): boolean {
+  return receipt?.living === true;
+}
+
 /** `ok`, `ok, pinned`, `no backup: …`. */
 export function stateWord(backup: Backup, now: Date): string {
-  const pinned = isPinned(backup, now) ? ', pinned' : '';
+  const pinned = [isPinned(backup, now) ? ', pinned' : '', isSleptOn(backup) ? ', of a sleeping tenant' : ''].join('');
   return backup.state === 'complete' ? `ok${pinned}` : `not a backup: ${backup.problem}${pinned}`;
 }
 
 /** All that is known of it, for scripts. */
 export function backupJson(backup: Backup, now: Date): Readonly<Record<string, unknown>> {
-  const { subject, time, takenAt, sizeBytes, state, problem, keys, manifest, verification, pin } = backup;
+  const { subject, time, takenAt, sizeBytes, state, problem, keys, manifest, verification, pin, receipt } = backup;
   return {
     ...subject,
     time,
@@ -48,5 +53,6 @@ export function backupJson(backup: Backup, now: Date): Readonly<Record<string, u
     manifest,
     verification,
     pin,
+    receipt,
   };
 }

@@ -15,6 +15,7 @@ import { type FleetOptions, readFleetOptions } from '../fleet-options.ts';
 import { type Fleet, mergeOutcomes, withFleet } from '../open-fleet.ts';
 import { readDuration, readSwitch, readText } from '../read-options.ts';
 import { recordRun } from '../record-run.ts';
+import { ofArchives } from './archives-alone.ts';
 import { allSeries, countExpired, describeExpiry, type Expired } from './expire-text.ts';
 import { findDeparted, isCompleteLook, isWholeFleet } from './find-departed.ts';
 import { keepFlags, keepRules, readKeepFlags } from './keep-flags.ts';
@@ -95,7 +96,7 @@ function readOptions(raw: RawOptions): ExpireOptions {
 async function expire(context: Context, options: ExpireOptions): Promise<Result<Expired>> {
   // A mistake in the rules is told before a server is asked.
   const beside = (inventory: Fleet['inventory']) => void keepRules(inventory, options.keep);
-  const open = { ...options, mode: 'read', reachesServers: false, writesNothing: options.dryRun, beside } as const;
+  const open = { ...options, mode: 'read', ...ofArchives, writesNothing: options.dryRun, beside } as const;
   return withFleet(context, open, async (fleet) => {
     await using repository = await openRepository(context, fleet.inventory, {
       store: options.store,

@@ -1,7 +1,7 @@
 import type { Backup } from '../../backups/repository/backup.ts';
 import type { Repository } from '../../backups/repository/repository.ts';
 import { type BackupWindow, backupWindows } from '../../backups/retention/backup-windows.ts';
-import { assessBackups, type Condition, type ReportLimits } from '../../backups/retention/condition.ts';
+import { type Asleep, assessBackups, type Condition, type ReportLimits } from '../../backups/retention/condition.ts';
 import type { Context } from '../../context.ts';
 import { formatDuration } from '../../fleet/duration.ts';
 import type { Outcome } from '../../fleet/outcome.ts';
@@ -66,7 +66,7 @@ export const backupsReport: Command<ReportOptions, Condition> = {
     rtoMs: readDuration(raw, 'rto'),
   }),
   run: (context, options) =>
-    withFleet(context, { ...options, mode: 'read', reachesServers: false }, async (fleet) => {
+    withFleet(context, { ...options, mode: 'read', reachesServers: false, takesSleeping: true }, async (fleet) => {
       await using repository = await openRepository(context, fleet.inventory, { store: options.store, identity: null });
       return await reportOn(context, fleet, repository, options);
     }),
@@ -84,7 +84,7 @@ async function reportOn(
   const ids = fleet.tenants.map(({ id }) => id);
   const isWhole = isWholeFleet(options);
   const backups = await repository.listBackups(isWhole ? { kinds: ['tenant'] } : { tenants: ids });
-  const conditions = assessBackups(ids, backups, limits, context.now());
+  const conditions = assessBackups(ids, backups, limits, context.now(), asleepById(fleet));
   const outcomes = fleet.tenants.map((tenant): Outcome<Condition> => {
     return { tenant, status: 'done', value: conditions.get(tenant.id)!, durationMs: 0 };
   });
@@ -103,6 +103,15 @@ async function reportOn(
   };
 }
 
+function asleepById({ sleeping }: Fleet): ReadonlyMap<string, Asleep> {
+  return new Map(
+    [...sleeping].map(([{ id }, { state, how, since }]) => {
+      // While it is put to sleep its data stand where they were.
+      return [id, { since, isArchived: how === 'archive' && state !== 'hibernating' }];
+    }),
+  );
+}
+
 async function listDeparted(
   context: Context,
   fleet: Fleet,
@@ -119,7 +128,7 @@ async function listDeparted(
 }
 
 function conditionCells(tenant: string, condition: Condition): readonly string[] {
-  const { backup, verified, expectedRestore, breaches } = condition;
+  const { backup, verified, expectedRestore, asleepSince, breaches } = condition;
   return [
     tenant,
     backup === null ? 'none' : backup.takenAt.slice(0, 16).replace('T', ' '),
@@ -129,6 +138,6 @@ function conditionCells(tenant: string, condition: Condition): readonly string[]
     expectedRestore === null
       ? '-'
       : `${expectedRestore.basis === 'others' ? '~' : ''}${formatDuration(expectedRestore.durationMs)}`,
-    breaches.join(', ') || '-',
+    breaches.join(', ') || (asleepSince === null ? '-' : 'none, it sleeps'),
   ];
 }

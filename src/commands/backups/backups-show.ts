@@ -107,6 +107,7 @@ function describe(backup: Backup, manifest: BackupManifest, now: Date, verbose: 
     ...(backup.verification?.results ?? []).map((result) => ['verified', describeResult(result)] as const),
     ...(backup.verification === null ? [['verified', 'never'] as const] : []),
     ['pin', describePin(backup, now)],
+    ...(backup.receipt === null ? [] : [['receipt', describeReceipt(backup.receipt)] as const]),
     ...manifest.remarks.map((remark) => ['remark', remark] as const),
   ];
   return [
@@ -146,6 +147,10 @@ function describeResult({ level, verdict, at, durationMs, problems }: Verificati
   const words = { passed: 'passed', bad: 'BAD', 'could-not-run': 'could not run' };
   const why = problems.length === 0 ? '' : `: ${problems.join('; ')}`;
   return `${level}: ${words[verdict]} on ${utc(at)} UTC in ${formatDuration(durationMs)}${why}`;
+}
+
+function describeReceipt({ living }: { readonly living: boolean }): string {
+  return living ? 'the tenant sleeps, and will be woken from this' : 'the tenant was woken';
 }
 
 function describePin(backup: Backup, now: Date): string {

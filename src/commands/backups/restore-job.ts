@@ -11,7 +11,7 @@ import {
 import { restoreRows } from '../../backups/restore/restore-rows.ts';
 import { isRestored, restoreSchema } from '../../backups/restore/restore-schema.ts';
 import type { Restored, RestoreJob } from '../../backups/restore/restore-types.ts';
-import { type SqlRunner, sessionRunner } from '../../backups/restore/sql-text.ts';
+import { sessionRunner } from '../../backups/restore/sql-text.ts';
 import { refuseConnected, swapDatabases } from '../../backups/restore/swap-database.ts';
 import type { Context } from '../../context.ts';
 import type { TakeOptions } from '../../migrations/take-tenant.ts';
@@ -49,7 +49,7 @@ export class Restorer {
   }
 
   async restore(session: Session, planned: PlannedRestore, take: TakeOptions): Promise<RestoreValue> {
-    const { tenant, way, earlier, chosen } = planned;
+    const { tenant, earlier } = planned;
     if (earlier === null) {
       take.onStep('checking the archive');
       await this.#check(planned, take.signal);
@@ -67,10 +67,18 @@ export class Restorer {
         options: this.#options,
       });
     }
+    return this.restoreHeld(session, planned, take);
+  }
+
+  /** The same for who holds the tenant's locks on that session already, and puts nothing in its place. */
+  async restoreHeld(session: Session, planned: PlannedRestore, take: TakeOptions): Promise<RestoreValue> {
+    const { tenant, way, chosen } = planned;
+    await this.#check(planned, take.signal);
     const beganAt = performance.now();
     const { manifest } = chosen;
     const job: RestoreJob = {
       ...{ tenant: tenant.id, run: take.run, manifest, way, signal: take.signal, onStep: take.onStep },
+      ...planned.hooks,
       tools: this.#tools(planned),
       serverMajor: serverMajor(this.#fleet, tenant),
       lockTimeoutMs: take.lockTimeoutMs,
@@ -99,19 +107,20 @@ export class Restorer {
       },
     });
     if (rows !== null) return { old: null, ...(await restoreRows({ ...job, ...rows }, archive, await psql())) };
-    if (planned.tenant.schema === null) return this.#restoreDatabase(runner, planned, job, access);
+    if (planned.tenant.schema === null) return this.#restoreDatabase(session, planned, job, access);
     if (await isRestored(runner, job)) return { old: job.way.oldName, remarks: [] };
     return restoreSchema(job, archive, await psql());
   }
 
   /** What is to have the tenant's own name gets it when it is complete. */
   async #restoreDatabase(
-    runner: SqlRunner,
+    session: Session,
     planned: PlannedRestore,
     job: RestoreJob,
     access: ServerAccess,
   ): Promise<Restored> {
     const { tenant, way } = planned;
+    const runner = sessionRunner(session);
     const archive = this.#archives.get(planned)!;
     const takesName = way.to.database === tenant.database;
     const beside = takesName ? way.parkedName : way.to.database;
@@ -125,16 +134,21 @@ export class Restorer {
     const remarks = isThere ? [] : await restoreDatabase(runner, besideJob, archive, access);
     if (!takesName) return { old: null, remarks };
     job.onStep('swapping');
+    // Who may connect to it under its last name is said once it has that.
+    const said = remarks.filter((remark) => remark !== closedRemark(beside));
+    let furnished: readonly string[] = [];
     const swap = {
       ...{ tenant: tenant.id, run: job.run, living: tenant.database, restored: beside },
       old: way.oldName ?? way.parkedName,
       disconnects: this.#options.disconnect,
+      furnish: async () => {
+        const isGiven = await giveArchivedProperties(runner, archive.toc, tenant.database);
+        const named = (await job.named?.(session)) ?? [];
+        furnished = [...(isGiven ? [] : [closedRemark(tenant.database)]), ...named];
+      },
     };
     const hasOld = await access.within(planned.workplace.database, (second) => swapDatabases(runner, second, swap));
-    if (hasOld) return { old: swap.old, remarks: [] };
-    job.onStep('giving the database its properties');
-    const isGiven = await giveArchivedProperties(runner, archive.toc, tenant.database);
-    return { old: null, remarks: isGiven ? [] : [closedRemark(tenant.database)] };
+    return { old: hasOld ? swap.old : null, remarks: hasOld ? said : [...said, ...furnished] };
   }
 
   #access(session: Session, { tenant }: PlannedRestore, take: TakeOptions): ServerAccess {

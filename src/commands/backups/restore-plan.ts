@@ -4,7 +4,7 @@ import { findArchivedRows, readTableName } from '../../backups/restore/archived-
 import { readTocOf } from '../../backups/restore/checked-archive.ts';
 import { type ChosenBackup, chooseBackup } from '../../backups/restore/choose-backup.ts';
 import { inspectTarget, type TargetFacts } from '../../backups/restore/inspect-target.ts';
-import type { RestoreWay, TenantPlace } from '../../backups/restore/restore-types.ts';
+import type { RestoreHooks, RestoreWay, TenantPlace } from '../../backups/restore/restore-types.ts';
 import type { Context } from '../../context.ts';
 import { type Failure, UsageError } from '../../errors.ts';
 import type { LedgerEntry } from '../../fleet/ledger.ts';
@@ -16,6 +16,7 @@ import { applicationName, prepareReader } from '../../postgres/tenant-session.ts
 import { type Fleet, groupByPlace } from '../open-fleet.ts';
 import { connectionSettings } from '../open-inventory.ts';
 import { readFleet } from '../read-fleet.ts';
+import { readArchivedRights, rightsRemark } from './archived-rights.ts';
 import { refuseGone, refuseLacking, remarksOf } from './restore-judge.ts';
 import type { RestoreOptions } from './restore-options.ts';
 import { listTenants } from './restore-selection.ts';
@@ -34,6 +35,8 @@ export interface PlannedRestore {
   readonly outside: readonly string[];
   /** The tables whose rows are restored. */
   readonly tables: readonly ArchivedTable[];
+  /** What is done to it before anybody gets at it. */
+  readonly hooks: RestoreHooks;
   /** What an earlier run has restored: it is put in place, and nothing is restored. */
   readonly earlier: RestoreValue | null;
   /** What an archive cannot carry, and what else an operator should know, a line each. */
@@ -66,7 +69,9 @@ export async function planRestores(
   const settled: Outcome<never>[] = [];
   for (const tenant of fleet.tenants) {
     const time = options.planned.get(tenant.id) ?? entries?.get(tenant.id)?.backup.time;
-    const choice = chooseBackup(backups.get(tenant.id) ?? [], { at: options.at, time });
+    const choice = chooseBackup(backups.get(tenant.id) ?? [], {
+      ...{ at: options.at, time, onlyRows: options.rows !== null },
+    });
     const failure = 'backup' in choice ? refuseKind(tenant, choice, options) : choice;
     if (failure !== null) settled.push({ tenant, status: 'failed', step: 'plan', error: failure, durationMs: 0 });
     else if ('backup' in choice) {
@@ -191,10 +196,17 @@ class Planner {
     if (this.#options.rows !== null) refuseGone(tenant, facts);
     else if (earlier === null) refuseLacking(chosen, way, facts, wanted);
     const { livingExists, outside } = facts;
+    const restores = this.#options.rows === null && earlier === null;
+    const rights = restores ? await readArchivedRights(this.#repository, chosen) : null;
     return {
-      ...{ tenant, workplace, chosen, way, earlier, livingExists, outside },
+      ...{ tenant, workplace, chosen, way, earlier, livingExists, outside, hooks: rights ?? {} },
       tables: await this.#tables(chosen),
-      remarks: [...chosen.remarks, ...chosen.manifest.remarks, ...remarksOf(tenant, chosen, way, facts)],
+      remarks: [
+        ...chosen.remarks,
+        ...chosen.manifest.remarks,
+        ...(rights === null ? [] : [rightsRemark]),
+        ...remarksOf(tenant, chosen, way, facts),
+      ],
     };
   }
 
@@ -230,7 +242,7 @@ class Planner {
 }
 
 /** `tenantctl_restore_20261122t101500z_k3f9_1`: sorts by time, and discovery takes it for nobody's. */
-function placeName(kind: string, run: string, number: number): string {
+export function placeName(kind: string, run: string, number: number): string {
   const words = run
     .toLowerCase()
     .replaceAll('-', '')

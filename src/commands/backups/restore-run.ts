@@ -47,7 +47,8 @@ export async function runRestores(
   return outcomes.map((outcome) => ({ ...outcome, tenant: tenantOf.get(outcome.tenant) ?? outcome.tenant }));
 }
 
-function underOwnName(emit: EventListener, nameOf: (workplace: Tenant) => Tenant): EventListener {
+/** Events about where a tenant is worked on, told of the tenant itself. */
+export function underOwnName(emit: EventListener, nameOf: (workplace: Tenant) => Tenant): EventListener {
   return (event: RunEvent) => {
     if ('tenant' in event) emit({ ...event, tenant: nameOf(event.tenant) });
     else if (event.type === 'settled') {

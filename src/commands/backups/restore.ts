@@ -55,6 +55,8 @@ export const restore: Command<RestoreOptions, RestoreValue> = {
       selection: { ...selection, allowEmpty: selection.allowEmpty || stored.backups.size > 0 },
       mode: dryRun ? 'read' : 'change',
       writesNothing: dryRun,
+      // Beside, nobody is disturbed, and who sleeps may be looked at.
+      takesSleeping: options.toSchema !== null || options.toDatabase !== null,
     } as const;
     return await withFleet(context, open, (fleet) => {
       const lost = findLost(fleet, stored, options);

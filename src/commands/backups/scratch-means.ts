@@ -1,13 +1,14 @@
 import type { BackupManifest } from '../../backups/repository/manifest.ts';
 import type { Repository } from '../../backups/repository/repository.ts';
-import { startLocalScratch } from '../../backups/scratch/local-scratch.ts';
+import { requireServer, startLocalScratch } from '../../backups/scratch/local-scratch.ts';
 import { prepareScratch } from '../../backups/scratch/prepare-scratch.ts';
 import type { ScratchServer } from '../../backups/scratch/scratch.ts';
 import { ScratchPool } from '../../backups/scratch/scratch-pool.ts';
 import { openScratchServer } from '../../backups/scratch/scratch-server.ts';
-import type { RestoreMeans } from '../../backups/verify/check-restore.ts';
+import type { OnRestored, RestoreMeans } from '../../backups/verify/check-restore.ts';
 import type { Context } from '../../context.ts';
-import { TenantError, UsageError } from '../../errors.ts';
+import { RefusedError, TenantError, UsageError } from '../../errors.ts';
+import { toFailure } from '../../postgres/failure.ts';
 import { requireClientTools } from '../../postgres/local/require-client-tools.ts';
 import { majorOfText } from '../../postgres/server-version.ts';
 import type { Fleet } from '../open-fleet.ts';
@@ -28,6 +29,7 @@ export interface ScratchMeansOptions {
   /** A server of the inventory; null: clusters of our own. */
   readonly scratch: string | null;
   readonly checks: readonly string[];
+  readonly onRestored?: OnRestored | undefined;
 }
 
 /** Opens the scratch server that was named, or starts one of each major version that the backups need. Refuses (5) when this machine has none. */
@@ -36,7 +38,7 @@ export async function openScratchMeans(
   fleet: Fleet,
   options: ScratchMeansOptions,
 ): Promise<ScratchMeans> {
-  const { repository, manifests, scratch, checks } = options;
+  const { repository, manifests, scratch, checks, onRestored } = options;
   const servers: ScratchServer[] = [];
   const close = async () => void (await Promise.all(servers.map((server) => server.close())));
   const open = async (server: ScratchServer, dumped: readonly BackupManifest[]): Promise<RestoreMeans> => {
@@ -47,7 +49,7 @@ export async function openScratchMeans(
     const pool = new ScratchPool(server, (database, manifest) => {
       return prepareScratch({ database, repository, manifest, tools, signal });
     });
-    return { pool, tools, checks };
+    return { pool, tools, checks, ...(onRestored === undefined ? {} : { onRestored }) };
   };
   try {
     if (scratch !== null) {
@@ -64,6 +66,30 @@ export async function openScratchMeans(
     await close();
     throw error;
   }
+}
+
+/** What would make `openScratchMeans` fail for archives of servers of those versions, found before there are any. */
+export async function refuseWithoutScratch(
+  context: Context,
+  fleet: Fleet,
+  scratch: string | null,
+  majors: readonly number[],
+): Promise<void> {
+  if (scratch === null) {
+    for (const major of majors) await requireServer(major, context.env);
+    return;
+  }
+  const server = await openNamed(context, fleet, scratch).catch((cause: unknown) => {
+    if (cause instanceof UsageError || cause instanceof RefusedError) throw cause;
+    const message = `scratch server ${scratch} cannot be used: ${toFailure(cause).message}`;
+    throw new RefusedError(message, { hint: 'name another server of the inventory: --scratch', cause });
+  });
+  await server.close();
+  const newest = Math.max(...majors);
+  if (newest <= server.major) return;
+  throw new RefusedError(`a server has PostgreSQL ${newest}, and scratch server ${scratch} has ${server.major}`, {
+    hint: 'name another server: --scratch',
+  });
 }
 
 async function openNamed(context: Context, fleet: Fleet, scratch: string): Promise<ScratchServer> {

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Backup } from '../../backups/repository/backup.ts';
 import type { BackupManifest } from '../../backups/repository/manifest.ts';
 import type { Repository } from '../../backups/repository/repository.ts';
+import type { OnRestored } from '../../backups/verify/check-restore.ts';
 import { type VerifiedBackup, Verifier } from '../../backups/verify/verifier.ts';
 import type { Context } from '../../context.ts';
 import { TenantError } from '../../errors.ts';
@@ -29,6 +30,8 @@ export interface VerifyRun {
   readonly options: VerifyOptions;
   /** Aborted when the budget is used up. */
   readonly budget: AbortSignal;
+  /** At level `restore`: looks at each restored tenant while it stands. */
+  readonly onRestored?: OnRestored;
 }
 
 /** Manifests that are read at the same time, to learn which servers are needed. */
@@ -67,7 +70,7 @@ export async function runVerification(context: Context, fleet: Fleet, run: Verif
 async function openScratch(
   context: Context,
   fleet: Fleet,
-  { repository, planned, options }: VerifyRun,
+  { repository, planned, options, onRestored }: VerifyRun,
 ): Promise<ScratchMeans> {
   const backups = planned.flatMap((each) => each.backups);
   const manifests: BackupManifest[] = [];
@@ -80,7 +83,8 @@ async function openScratch(
     manifests.push(...some.flatMap((backup) => backup?.manifest ?? []));
   }
   const { scratch } = options;
-  return openScratchMeans(context, fleet, { repository, manifests, scratch, checks: checksOf(fleet, options) });
+  const checks = checksOf(fleet, options);
+  return openScratchMeans(context, fleet, { repository, manifests, scratch, checks, onRestored });
 }
 
 function checksOf({ inventory }: Fleet, { checks }: VerifyOptions): readonly string[] {
@@ -145,7 +149,7 @@ const badness = { passed: 0, 'could-not-run': 1, bad: 2 } as const;
 
 /** It was in the listing a moment ago. */
 function gone(listed: Backup): Backup {
-  const none = { file: null, manifest: null, verified: null, pin: null };
+  const none = { file: null, manifest: null, verified: null, pin: null, receipt: null };
   return { ...listed, keys: none, state: 'no-archive', problem: 'it went away while it was looked for' };
 }
 

@@ -9,6 +9,7 @@ import type { Command } from '../command.ts';
 import { limitFlags, selectionFlags } from '../flags.ts';
 import { type Fleet, mergeOutcomes, withFleet } from '../open-fleet.ts';
 import { recordRun } from '../record-run.ts';
+import { ofArchives } from './archives-alone.ts';
 import { openRepository, repositoryFlags } from './open-repository.ts';
 import { readVerifyOptions, type VerifyOptions, verifyFlags } from './verify-options.ts';
 import { planVerification, type VerifyPlan } from './verify-plan.ts';
@@ -30,7 +31,7 @@ export const verify: Command<VerifyOptions, Verified> = {
   options: readVerifyOptions,
   run: (context, options) =>
     // Backups are verified also while the servers that they are of are down: only discovery speaks to those.
-    withFleet(context, { ...options, mode: 'read', reachesServers: false }, (fleet) => run(context, fleet, options)),
+    withFleet(context, { ...options, mode: 'read', ...ofArchives }, (fleet) => run(context, fleet, options)),
   retryFlags: ({ level, scratch, at, allBackups, checks, repository }) => [
     ...['--level', level],
     ...(scratch === null ? [] : ['--scratch', shellQuote(scratch)]),

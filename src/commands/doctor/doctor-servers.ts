@@ -2,10 +2,12 @@ import type { Context } from '../../context.ts';
 import { checkDatabases, type ExaminedDatabase, type UnreadDatabase } from '../../diagnosis/check-databases.ts';
 import { checkDumps } from '../../diagnosis/check-machine.ts';
 import { checkPasswordFile, checkServer } from '../../diagnosis/check-server.ts';
+import { checkSleepers } from '../../diagnosis/check-sleepers.ts';
 import { count, type Finding, findingsAbout, someOf } from '../../diagnosis/finding.ts';
 import { RefusedError, StoppedError, UsageError } from '../../errors.ts';
 import type { Inventory } from '../../fleet/inventory/types.ts';
 import { limitsOf } from '../../fleet/limits.ts';
+import { isHibernated } from '../../fleet/outcome.ts';
 import { noSelection } from '../../fleet/selection.ts';
 import { tenantSchema } from '../../fleet/tenant.ts';
 import { readDatabaseHealth, readSchemaAccess } from '../../postgres/database-health.ts';
@@ -17,6 +19,7 @@ import type { ConnectionSettings } from '../../postgres/settings/connection-sett
 import { applicationName, prepareReader } from '../../postgres/tenant-session.ts';
 import { type Fleet, type FleetPlace, groupByPlace, withFleet } from '../open-fleet.ts';
 import { connectionSettings } from '../open-inventory.ts';
+import { findStraySleepers } from './stray-sleepers.ts';
 
 interface Examination {
   readonly config: string | null;
@@ -139,7 +142,15 @@ async function examineTenants(
         reached.map(async (server) => {
           const perDatabase = limits.perDatabase.get(server.id) ?? inventory.limits.perDatabase;
           const read = await readPlaces(context, fleet, places.get(server.id) ?? [], server);
-          return [...tenantFindings(fleet, server.id), ...checkDatabases({ ...read, ...server, perDatabase })];
+          return [
+            ...tenantFindings(fleet, server.id),
+            ...checkDatabases({ ...read, ...server, perDatabase }),
+            ...checkSleepers(
+              server.id,
+              fleet.servers.homeDatabase(server.id),
+              await findStraySleepers(fleet, server.id, name),
+            ),
+          ];
         }),
       );
       return checked.flat();
@@ -156,11 +167,11 @@ async function examineTenants(
 function tenantFindings(fleet: Fleet, id: string): readonly Finding[] {
   const about = findingsAbout(`server ${id}`);
   const tenants = fleet.tenants.filter(({ server }) => server === id);
-  const rejected = fleet.rejected.filter(({ tenant }) => tenant.server === id);
+  const rejected = fleet.rejected.filter((outcome) => outcome.tenant.server === id && !isHibernated(outcome));
   const databases = new Set(tenants.map(({ database }) => database));
   return [
     ...fleet.sources
-      .filter(({ server }) => server === id)
+      .filter(({ server, hibernated }) => server === id && hibernated !== true)
       .map(({ database, error }) => {
         const where = database === null ? 'the databases' : `database ${database}`;
         return about.error(

@@ -1,6 +1,6 @@
 import type { Context } from '../../context.ts';
 import { UsageError } from '../../errors.ts';
-import type { Outcome } from '../../fleet/outcome.ts';
+import { isHibernated, type Outcome } from '../../fleet/outcome.ts';
 import { formatShare, type Share } from '../../fleet/share.ts';
 import { findMigration, type Migration, type MigrationFolder } from '../../migrations/folder.ts';
 import { type Gate, missingUpTo, neededFor } from '../../migrations/gate.ts';
@@ -105,11 +105,14 @@ async function askGate(
     ],
     // A quorum that more than all would have to meet is missed without a tenant that is late.
     findings:
-      gate.passed || outcomes.some((outcome) => outcome.status !== 'done' || outcome.finding)
-        ? []
-        : [{ message: describeGate(gate, options.quorum), code: 'gate' }],
+      gate.passed || outcomes.some(isTellingWhy) ? [] : [{ message: describeGate(gate, options.quorum), code: 'gate' }],
     extra: { gate, histogram },
   };
+}
+
+/** Does this outcome alone keep the gate closed? */
+function isTellingWhy(outcome: Outcome<GateStanding>): boolean {
+  return outcome.status === 'done' ? outcome.finding === true : !isHibernated(outcome);
 }
 
 function readStandings({ outcomes, folder }: Surveyed, target: Migration): Outcome<GateStanding>[] {
@@ -126,7 +129,7 @@ function readStandings({ outcomes, folder }: Surveyed, target: Migration): Outco
 
 /** Who cannot be read is not there, and keeps the gate closed whatever the quorum: nobody knows where it stands. */
 function judge(outcomes: readonly Outcome<GateStanding>[], target: Migration, quorum: Share, unread: boolean): Gate {
-  const counted = outcomes.filter((outcome) => outcome.status !== 'skipped' || outcome.reason !== 'hibernated');
+  const counted = outcomes.filter((outcome) => !isHibernated(outcome));
   const there = counted.filter((outcome) => outcome.status === 'done' && outcome.value.there).length;
   const total = counted.length;
   const isRead = !unread && counted.every(({ status }) => status === 'done');

@@ -1,6 +1,6 @@
 import type { Context } from '../../context.ts';
 import type { Rollout } from '../../fleet/inventory/rollout.ts';
-import type { Outcome } from '../../fleet/outcome.ts';
+import { isHibernated, type Outcome } from '../../fleet/outcome.ts';
 import type { ChangeResult } from '../../migrations/change-tenant.ts';
 import type { MigrationFolder } from '../../migrations/folder.ts';
 import { readTarget } from '../../migrations/plan.ts';
@@ -129,7 +129,9 @@ async function migrate(
 /** A run that finds everybody up to date leaves no record. */
 function hasSomethingToTell(fleet: Fleet, { tenants, shared }: UpJobs): boolean {
   const hasWork = [tenants, ...shared].some((job) => job.work.size > 0);
-  return hasWork || [...fleet.rejected, ...tenants.settled].some(({ status }) => status !== 'done');
+  // Those that sleep are left alone by every run: no news.
+  const told = [...fleet.rejected.filter((outcome) => !isHibernated(outcome)), ...tenants.settled];
+  return hasWork || told.some(({ status }) => status !== 'done');
 }
 
 interface UpDone extends UpOutcomes {

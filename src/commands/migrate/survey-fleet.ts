@@ -11,6 +11,7 @@ import { limitFolder } from '../../migrations/plan.ts';
 import { type Survey, Surveyor } from '../../migrations/survey.ts';
 import { applicationName } from '../../postgres/tenant-session.ts';
 import { type Fleet, groupByPlace, type OpenOptions, withFleet } from '../open-fleet.ts';
+import { oweMigrations } from '../owed.ts';
 import { readFleet } from '../read-fleet.ts';
 
 /** Tenants, or shared schemas, that one migrations folder is for. */
@@ -35,7 +36,9 @@ export async function withMigrations<T>(
     folder = known(inventory);
   };
   return withFleet(context, { ...options, beside }, (fleet) => {
-    return work(fleet, folder ?? known(fleet.inventory));
+    const files = folder ?? known(fleet.inventory);
+    const names = files.migrations.map(({ name }) => name);
+    return work(oweMigrations(fleet, names), files);
   });
 }
 

@@ -62,7 +62,7 @@ async function findBorn(fleet: Fleet): ReturnType<Fleet['findBorn']> {
   } catch (error) {
     const servers = [...new Set(fleet.selected.map(({ server }) => server))];
     const sources = servers.map((server) => ({ server, database: null, error: failureOf(error) }));
-    return { tenants: [], rejected: [], selected: [], sources };
+    return { tenants: [], rejected: [], selected: [], sources, sleeping: new Map() };
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Context } from '../../context.ts';
 import { RefusedError, UsageError } from '../../errors.ts';
-import type { RunRecord } from '../../fleet/run-records.ts';
+import { type RunRecord, wasHibernated } from '../../fleet/run-records.ts';
 import type { Command, RawOptions } from '../command.ts';
 import { readFlagsAgain } from '../environment-flags.ts';
 import { plannedBack, readRecordedBackups, readRecordedPlan } from './runs-plan.ts';
@@ -43,7 +43,10 @@ export function canResume(command: string): boolean {
 
 /** Tenants that the run was to change and that are not known to be done. */
 export function unfinishedTenants({ tenants, entries }: RunRecord): readonly string[] {
-  return tenants.filter((id) => entries.get(id)?.status !== 'done');
+  return tenants.filter((id) => {
+    const entry = entries.get(id);
+    return entry?.status !== 'done' && !wasHibernated(entry);
+  });
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts';
 import { RefusedError } from '../../errors.ts';
 import type { Inventory } from '../../fleet/inventory/types.ts';
 import type { Outcome } from '../../fleet/outcome.ts';
-import { type RunRecord, readRun, runState } from '../../fleet/run-records.ts';
+import { countRun, type RunRecord, type RunTotals, readRun, runState } from '../../fleet/run-records.ts';
 import type { ChangeResult } from '../../migrations/change-tenant.ts';
 import { readFolder } from '../../migrations/folder.ts';
 import type { RepairResult } from '../../migrations/repair.ts';
@@ -69,7 +69,7 @@ async function resume(context: Context, options: ResumeOptions): Promise<Result<
   if (left.length === 0) {
     // It may have been killed just before its last look.
     await tellUnswept(context, inventory.state, record, options.config);
-    const text = [`run ${run} left nothing to do: ${describeAllDone(record.tenants.length)}`];
+    const text = [`run ${run} left nothing to do: ${describeAllDone(countRun(record))}`];
     return { outcomes: [], run: null, environment, text };
   }
   refuseChangedFiles(context, record, inventory);
@@ -88,8 +88,9 @@ async function resume(context: Context, options: ResumeOptions): Promise<Result<
     : { ...result, text: [...(result.text ?? []), `what is left of it: tenantctl runs resume ${result.run}`] };
 }
 
-function describeAllDone(count: number): string {
-  return count === 1 ? 'its tenant is done' : `all of its ${count} tenants are done`;
+function describeAllDone({ tenants, hibernated }: RunTotals): string {
+  if (hibernated > 0) return `of its ${plural(tenants, 'tenant')}, all are done but ${hibernated} that slept`;
+  return tenants === 1 ? 'its tenant is done' : `all of its ${tenants} tenants are done`;
 }
 
 function refuseOtherEnvironment({ manifest }: RunRecord, { environment, file }: Inventory): void {

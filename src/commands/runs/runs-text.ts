@@ -2,7 +2,7 @@ import type { Failure } from '../../errors.ts';
 import { causeKey, neutralText } from '../../fleet/cause.ts';
 import { formatDuration } from '../../fleet/duration.ts';
 import type { LedgerEntry } from '../../fleet/ledger.ts';
-import { countRun, isShared, type RunRecord, type RunState } from '../../fleet/run-records.ts';
+import { countRun, isShared, type RunRecord, type RunState, wasHibernated } from '../../fleet/run-records.ts';
 import type { Tenant } from '../../fleet/tenant.ts';
 import { listNames, plural, shellQuote } from '../../words.ts';
 import { describeTotals, utc } from './runs-list.ts';
@@ -68,7 +68,7 @@ export function describeTroubles(record: RunRecord, state: RunState, verbose: bo
       .map(({ tenant, step }) => `${tenant} was in the middle when the run was interrupted${step ? ` (${step})` : ''}`),
     ...[
       ...Map.groupBy(
-        settled.filter(({ status }) => status === 'skipped'),
+        settled.filter((entry) => entry.status === 'skipped' && !wasHibernated(entry)),
         skipReason,
       ),
     ].flatMap(([reason, group]) => [

@@ -4,6 +4,7 @@ import { parseDuration } from '../duration.ts';
 import { parseShare } from '../share.ts';
 import { buildBackups } from './backups.ts';
 import type { RawInventory } from './file-schema.ts';
+import { buildHibernate } from './hibernate.ts';
 import { formatPosition, type Locate } from './mistakes.ts';
 import { parseWave, type Rollout } from './rollout.ts';
 import type {
@@ -43,6 +44,7 @@ export function buildInventory(raw: RawInventory, source: InventorySource): Inve
     timeouts: buildTimeouts(raw.timeouts),
     rollout: buildRollout(raw.rollout),
     backups: buildBackups(raw.backups, folder),
+    hibernate: buildHibernate(raw.hibernate),
     drift: { accepted: raw.drift?.accepted === undefined ? null : resolve(folder, raw.drift.accepted) },
     servers: new Map(Object.entries(raw.servers).map(([id, server]) => [id, buildServer(id, server, folder)])),
     shared: (raw.shared ?? []).map((entry) => ({ ...entry, migrations: resolve(folder, entry.migrations) })),
@@ -105,7 +107,7 @@ function durationMs(text: string): number {
 
 function buildServer(id: string, server: Raw<'servers'>, folder: string): ServerConfig {
   const { perServer, perDatabase } = server.limits ?? {};
-  const { instance, cluster, region } = server.rds ?? {};
+  const { instance, cluster, region, endpoint } = server.rds ?? {};
   return {
     id,
     url: server.url ?? null,
@@ -122,6 +124,7 @@ function buildServer(id: string, server: Raw<'servers'>, folder: string): Server
             ...(instance === undefined ? {} : { instance }),
             ...(cluster === undefined ? {} : { cluster }),
             ...(region === undefined ? {} : { region }),
+            ...(endpoint === undefined ? {} : { endpoint }),
           },
   };
 }

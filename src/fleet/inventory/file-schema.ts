@@ -68,7 +68,8 @@ const server = z
       .strictObject({
         instance: name.describe('DB instance identifier').optional(),
         cluster: name.describe('DB cluster identifier').optional(),
-        region: name.describe('AWS region').optional(),
+        region: name.describe('AWS region; without it, that of the host name, then AWS_REGION').optional(),
+        endpoint: name.describe('URL of an RDS service other than Amazon’s, for tests').optional(),
       })
       .describe('The Amazon RDS instance or Aurora cluster behind this server')
       .meta(oneOf('instance', 'cluster'))
@@ -187,6 +188,18 @@ const rollout = z
   })
   .describe('How migrations go through the fleet');
 
+const hibernate = z
+  .strictObject({
+    after: duration('A tenant without any use for so long is idle').meta({ default: '30d' }).optional(),
+    samples: count('At least so many samples must have been taken in that time').meta({ default: 20 }).optional(),
+    tierLabel: name.describe('The label that tiers are values of').meta({ default: 'tier' }).optional(),
+    tiers: z.array(name).describe('Only tenants of these tiers may sleep; empty: all').optional(),
+    never: z.array(name).describe('Ids, or patterns with * and ?, of tenants that never sleep').optional(),
+    how: z.enum(['archive', 'lock', 'stop', 'pause']).describe('How tenants are put to sleep').optional(),
+    lastLogin: name.describe('A query in the tenant that gives the time of its last login').optional(),
+  })
+  .describe('Which tenants are put to sleep, and when');
+
 export const fileSchema = z
   .strictObject({
     version: z.literal(1).describe('Version of this file format'),
@@ -220,6 +233,7 @@ export const fileSchema = z
       .optional(),
     rollout: rollout.optional(),
     backups: backups.optional(),
+    hibernate: hibernate.optional(),
     drift: z
       .strictObject({
         accepted: name.describe("File of accepted differences, relative to the inventory's folder").optional(),

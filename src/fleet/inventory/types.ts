@@ -1,5 +1,6 @@
 import type { Labels } from '../tenant.ts';
 import type { BackupSettings } from './backups.ts';
+import type { HibernatePolicy } from './hibernate.ts';
 import type { Rollout } from './rollout.ts';
 
 /** How a server's password is found; when there is none here, libpq's own ways (PGPASSWORD, .pgpass) are tried. */
@@ -30,6 +31,15 @@ export interface Timeouts {
   readonly indexBuildMs: number;
 }
 
+/** Exactly one of `instance` and `cluster`. */
+export interface RdsConfig {
+  readonly instance?: string;
+  readonly cluster?: string;
+  readonly region?: string;
+  /** Of a service other than Amazon's. */
+  readonly endpoint?: string;
+}
+
 export interface ServerConfig {
   readonly id: string;
   /** URL or key=value string in libpq's meaning; null: PG* variables, service file and defaults alone. */
@@ -39,7 +49,7 @@ export interface ServerConfig {
   readonly password: PasswordSource | null;
   /** Narrower than the fleet's, never wider. */
   readonly limits: { readonly perServer?: number; readonly perDatabase?: number };
-  readonly rds: { readonly instance?: string; readonly cluster?: string; readonly region?: string } | null;
+  readonly rds: RdsConfig | null;
 }
 
 /** What all tenants of a database use; migrated once, before them. */
@@ -97,6 +107,7 @@ export interface Inventory {
   readonly timeouts: Timeouts;
   readonly rollout: Rollout;
   readonly backups: BackupSettings;
+  readonly hibernate: HibernatePolicy;
   /** `accepted`: absolute path of a file with accepted differences; null: none. */
   readonly drift: { readonly accepted: string | null };
   readonly servers: ReadonlyMap<string, ServerConfig>;

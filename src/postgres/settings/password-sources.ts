@@ -19,14 +19,14 @@ export interface PasswordRequest {
   readonly user: string;
 }
 
-/** Fetches a password from somewhere else. What it gives is kept for five minutes. */
+/** Fetches a password from somewhere else. A secret is kept for five minutes, an IAM token not at all. */
 export type PasswordProvider = (request: PasswordRequest) => Promise<string>;
 
 export interface PasswordCacheOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Files are relative to it and commands run in it: the inventory's folder. */
   readonly baseDir: string;
-  /** What the AWS support brings along. */
+  /** Those of AWS. */
   readonly providers?: { readonly awsSecret?: PasswordProvider; readonly rdsIam?: PasswordProvider };
   readonly now?: () => number;
   readonly commandTimeoutMs?: number;
@@ -52,11 +52,19 @@ export class PasswordCache {
     this.#now = options.now ?? Date.now;
   }
 
-  /** Throws a UsageError for what is wrong with a source before any server is touched. Runs no command. */
-  check(serverId: string, source: PasswordSource): void {
+  /**
+   * Throws a UsageError for what is wrong with a source before any server is touched. Runs no command and asks nobody.
+   * `usesTls`: no connection goes without.
+   */
+  check(serverId: string, source: PasswordSource, { usesTls = true }: { readonly usesTls?: boolean } = {}): void {
     if ('env' in source) this.#fromEnv(serverId, source.env);
     if ('file' in source) this.#fromFile(serverId, source.file);
     if ('awsSecret' in source || 'rdsIam' in source) this.#provider(serverId, source);
+    if ('rdsIam' in source && !usesTls) {
+      throw new UsageError(`server ${serverId}: password.rdsIam needs TLS: the token would be sent for all to read`, {
+        hint: `set sslmode=verify-full in servers.${serverId}.url, with RDS's certificates as sslrootcert`,
+      });
+    }
   }
 
   async get(request: PasswordRequest): Promise<string> {
@@ -73,8 +81,9 @@ export class PasswordCache {
       );
     }
     const provider = this.#provider(serverId, source);
-    // An IAM token is for one host, port and user.
-    return this.#keep([serverId, source, request.host, request.port, request.user], () => provider(request));
+    // A fresh token for each connection: it is made here, and one that was kept might end before it is used.
+    if ('rdsIam' in source) return provider(request);
+    return this.#keep([serverId, source], () => provider(request));
   }
 
   #keep(parts: readonly unknown[], fetch: () => Promise<string>): Promise<string> {
@@ -122,8 +131,8 @@ export class PasswordCache {
     const name = 'awsSecret' in source ? 'awsSecret' : 'rdsIam';
     const provider = this.#options.providers?.[name];
     if (provider !== undefined) return provider;
-    throw new UsageError(`server ${serverId}: password.${name} comes with the AWS support, which is not there yet`, {
-      hint: 'use password: { command: [aws, …] } until then',
+    throw new UsageError(`server ${serverId}: password.${name} is not known here`, {
+      hint: 'use password: { env: … }, { file: … } or { command: […] }',
     });
   }
 }

@@ -62,7 +62,8 @@ function resolveSettings(input: ConnectionInput): ConnectionSettings {
   // A wrong certificate is told now, not once a tenant.
   if (tls.mode !== 'disable' && !hosts.every(isSocket)) tlsContext();
   const user = settings.get('user') || osUser;
-  const passwords = passwordFinder(input, settings, user, socketDirs);
+  const usesTls = !['disable', 'allow'].includes(tls.mode);
+  const passwords = passwordFinder({ ...input, usesTls }, settings, user, socketDirs);
   const timeoutS = wholeNumber(settings, 'connect_timeout');
   const forDatabase = (database: string): ConnectionSettings => ({
     serverId,
@@ -114,7 +115,7 @@ interface PasswordFinder {
 
 /** The inventory's source, then what the settings hold, then the password file. */
 function passwordFinder(
-  input: ConnectionInput,
+  input: ConnectionInput & { readonly usesTls: boolean },
   settings: KeywordMap,
   user: string,
   socketDirs: readonly string[],
@@ -122,7 +123,7 @@ function passwordFinder(
   const { serverId, password } = input;
   if (password !== undefined && password !== null) {
     const { source, cache } = password;
-    cache.check(serverId, source);
+    cache.check(serverId, source, input);
     return { warnings: [], find: async (host, port) => cache.get({ serverId, source, host, port, user }) };
   }
   const given = settings.get('password');

@@ -30,6 +30,14 @@ describe('chooseBackup', () => {
     expect(timeOf([second!, third!, first!], null)).toBe(third!.time);
   });
 
+  it('leaves out what was dumped behind a fence and has no receipt, unless only rows are wanted', () => {
+    const fenced = { ...third!, manifest: { ...third!.manifest, isFenced: true }, receipt: null } as Backup;
+    expect(timeOf([fenced, second!], null)).toBe(second!.time);
+    expect(chooseBackup([fenced, second!], { at: null, onlyRows: true })).toMatchObject({ backup: fenced });
+    const kept = { ...fenced, receipt: { living: false } };
+    expect(timeOf([kept, second!], null)).toBe(third!.time);
+  });
+
   it.each([
     ['2026-11-21T23:59:59.999Z', second],
     ['2026-11-21T02:00:00.456Z', second],

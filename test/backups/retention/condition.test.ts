@@ -115,3 +115,30 @@ it('the backup window is that of the last run of each database', () => {
     }),
   ]);
 });
+
+describe('of a tenant that sleeps', () => {
+  const limits = { rpoMs: dayMs, rtoMs: null };
+  const asleep = (since: Date, isArchived: boolean, backups: readonly Backup[]) =>
+    assessBackups(['acme'], backups, limits, now, new Map([['acme', { since, isArchived }]])).get('acme')!;
+
+  it('an old backup is no breach when it was young on the day it fell asleep', () => {
+    const since = ago(30 * dayMs);
+    const taken = (age: number) => asleep(since, false, [backup({ takenAt: ago(age) })]);
+    expect(taken(30.5 * dayMs)).toMatchObject({ asleepSince: since.toISOString(), breaches: [] });
+    expect(taken(31.5 * dayMs).breaches).toEqual(['rpo']);
+    expect(assess([backup({ takenAt: ago(30.5 * dayMs) })], limits)).toMatchObject({
+      asleepSince: null,
+      breaches: ['rpo'],
+    });
+  });
+
+  it('that was dropped, only the backup it will be woken from counts', () => {
+    const since = ago(30 * dayMs);
+    const slept = (state?: Backup['state']) =>
+      backup({ takenAt: since, receipt: { living: true }, ...(state === undefined ? {} : { state }) });
+    const newer = backup({ takenAt: ago(hourMs) });
+    expect(asleep(since, true, [newer, slept()])).toMatchObject({ backup: { time: slept().time }, breaches: [] });
+    expect(asleep(since, true, [newer, slept('no-archive')])).toMatchObject({ backup: null, breaches: ['missing'] });
+    expect(asleep(since, true, [newer, { ...slept(), receipt: { living: false } }]).breaches).toEqual(['missing']);
+  });
+});

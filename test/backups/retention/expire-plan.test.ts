@@ -188,3 +188,37 @@ describe('a tenant that left', () => {
     expect(plan(left, { departedAfterMs: 0 })).toMatchObject({ departed: [], shared: [] });
   });
 });
+
+describe('a backup that a sleeping tenant will be woken from', () => {
+  const receipt = { living: true };
+  const reason = 'named by the receipt of a sleeping tenant';
+
+  it('stays whatever the rules say, and goes by them once the tenant was woken', () => {
+    const slept = (living: boolean) =>
+      ofAcme([backup({ takenAt: today }), backup({ takenAt: old, receipt: { living } })]);
+    expect(slept(true)).toEqual(['keep: last 1 of 1, newest', `keep: ${reason}`]);
+    expect(slept(false)).toEqual(['keep: last 1 of 1, newest', 'go: no rule keeps it']);
+  });
+
+  it('stays when it is damaged, has lost its manifest, or its tenant seems to have left', () => {
+    const damaged = (['no-archive', 'bad-manifest', 'no-manifest'] as const).map((state) =>
+      backup({ takenAt: old, state, receipt }),
+    );
+    expect(ofAcme([backup({ takenAt: today }), ...damaged]).slice(1)).toEqual(damaged.map(() => `keep: ${reason}`));
+    const departed = new Map([['globex', ago(99 * dayMs)]]);
+    const left = [backup({ tenant: 'globex', takenAt: old, receipt })];
+    expect(words(plan(left, { departed, departedAfterMs: dayMs }).departed[0]?.judged)).toEqual([`keep: ${reason}`]);
+  });
+
+  it('keeps what it needs', () => {
+    const objects = backup({ subject: shared, takenAt: old });
+    const needs = { shared: objects.keys.file };
+    const kept = plan([
+      backup({ takenAt: today }),
+      backup({ takenAt: old, receipt, needs }),
+      backup({ subject: shared, takenAt: today }),
+      objects,
+    ]);
+    expect(kept.shared.flatMap(({ judged }) => judged.map(({ isKept }) => isKept))).toEqual([true, true]);
+  });
+});

@@ -25,6 +25,7 @@ export interface BackupSpec {
   readonly state?: Backup['state'];
   readonly verified?: readonly VerificationResult[];
   readonly pin?: Partial<Pin> | null;
+  readonly receipt?: Backup['receipt'];
   readonly needs?: Partial<BackupManifest['needs']>;
   readonly sizeBytes?: number;
   readonly run?: string;
@@ -54,6 +55,7 @@ export function backup(spec: BackupSpec): Backup {
       manifest: state === 'no-manifest' ? null : `${base}.json`,
       verified: verification && `${base}.verified.json`,
       pin: pin && `${base}.pin.json`,
+      receipt: spec.receipt ? `${base}.receipt.json` : null,
     },
     sizeBytes,
     state,
@@ -61,6 +63,7 @@ export function backup(spec: BackupSpec): Backup {
     manifest: hasManifest ? manifest(subject, time, spec) : null,
     verification,
     pin,
+    receipt: spec.receipt ?? null,
   };
 }
 

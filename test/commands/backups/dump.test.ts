@@ -105,12 +105,14 @@ test('dumps a tenant with a database of its own whole', async () => {
   const [database = ''] = fleet.databases;
   await asDatabase(
     database,
-    'create table notes (id int); insert into notes values (1), (2); create schema tenantctl_old_x',
+    `create table notes (id int); insert into notes values (1), (2);
+     create schema tenantctl_old_x; create schema tenantctl`,
   );
   const report = await fleet.json('dump --all');
   const archive = archiveOf(fleet, report, 'd01');
   expect(await archivedRows(archive, 'notes')).toEqual(['1', '2']);
   expect(await archiveSql(archive)).not.toContain('tenantctl_old_x');
+  expect(await archiveSql(archive)).not.toContain('CREATE SCHEMA tenantctl');
   expect(await manifestOf(archive)).toMatchObject({
     made: { alone: 'a database of its own' },
     needs: { shared: null },

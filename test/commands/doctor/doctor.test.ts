@@ -270,6 +270,24 @@ describe('doctor finds what is wrong on a server', () => {
     expect(healed.check('dead-catalogue-rows').level).toBe('ok');
   });
 
+  it('databases put to sleep by an inventory with another url', async () => {
+    await server.query(
+      'saas',
+      `create schema tenantctl;
+      create table tenantctl.tenant (database text, schema text, tenant text, labels jsonb, state text, how text, run text,
+        since timestamptz, step text, receipt jsonb);
+      insert into tenantctl.tenant values ('t_x', '', 'x'), ('t_l', '', 'l'), ('saas', 'tenant_c', 'c')`,
+    );
+    try {
+      expect((await doctor(inventory(fleet))).check('strayed-sleepers')).toMatchObject({
+        level: 'warning',
+        message: '2 tenants (l and x) put to sleep by way of database saas cannot be seen: the url names postgres',
+      });
+    } finally {
+      await server.query('saas', 'drop schema tenantctl cascade');
+    }
+  });
+
   it('tenants that discovery cannot use', async () => {
     await server.query('saas', 'create schema "tenant_-x"');
     onTestFinished(() => server.query('saas', 'drop schema "tenant_-x"'));

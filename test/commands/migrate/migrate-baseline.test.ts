@@ -35,7 +35,7 @@ async function handMade(schemas: number): Promise<TestFleet> {
 async function leftovers(fleet: TestFleet): Promise<readonly unknown[]> {
   const schemas = await fleet.db.query(`select nspname from pg_namespace where nspname like 'tenantctl%'`);
   const databases = await asSuperuser((admin) =>
-    admin.query(`select datname from pg_database where datname like 'tenantctl%'`),
+    admin.query(`select datname from pg_database where datname like 'tenantctl_scratch%'`),
   );
   return [...schemas, ...databases.rows];
 }

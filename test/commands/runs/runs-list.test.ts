@@ -42,7 +42,7 @@ test('the newest first: when, what, where, how it ended', async () => {
         state: 'finished',
         startedAt: '2026-11-22T10:15:00.000Z',
         endedAt: '2026-11-22T10:15:00.000Z',
-        totals: { tenants: 3, done: 2, failed: 1, interrupted: 0, skipped: 0, unsettled: 0 },
+        totals: { tenants: 3, done: 2, failed: 1, interrupted: 0, skipped: 0, hibernated: 0, unsettled: 0 },
       },
     ],
   ]);

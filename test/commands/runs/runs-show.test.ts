@@ -61,7 +61,7 @@ test('--json has all of it, and exits 0', async () => {
     interrupted: false,
     target: '0002_two',
     flags: { all: true, to: '0002' },
-    totals: { tenants: 50, done: 47, failed: 3, interrupted: 0, skipped: 0, unsettled: 0 },
+    totals: { tenants: 50, done: 47, failed: 3, interrupted: 0, skipped: 0, hibernated: 0, unsettled: 0 },
     shared: [],
   });
   expect(tenants.map(({ tenant }) => tenant)[12]).toBe('t13');

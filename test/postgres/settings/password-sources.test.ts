@@ -139,10 +139,30 @@ describe('command', () => {
 describe('providers', () => {
   test.each<PasswordSource>([{ awsSecret: 'arn:x' }, { rdsIam: true }])('%j needs one', async (source) => {
     expect(await failureOf(source)).toBeInstanceOf(UsageError);
-    expect(() => make().check('main', source)).toThrow('comes with the AWS support');
+    expect(() => make().check('main', source)).toThrow('is not known here');
   });
 
-  test('are asked once for each host', async () => {
+  test('a secret is asked for once a server', async () => {
+    const asked: string[] = [];
+    const awsSecret = async ({ serverId }: { serverId: string }) => {
+      asked.push(serverId);
+      return 'secret';
+    };
+    const cache = make({ providers: { awsSecret } });
+    for (const host of ['db', 'db', 'replica']) {
+      expect(await ask({ awsSecret: 'x' }, cache, 'main', host)).toBe('secret');
+    }
+    await ask({ awsSecret: 'x' }, cache, 'other');
+    expect(asked).toEqual(['main', 'other']);
+  });
+
+  test('a token never goes over a line that all can read', () => {
+    const cache = make({ providers: { rdsIam: async () => 'token' } });
+    expect(() => cache.check('main', { rdsIam: true }, { usesTls: false })).toThrow('password.rdsIam needs TLS');
+    cache.check('main', { rdsIam: true }, { usesTls: true });
+  });
+
+  test('a token is fresh for each connection', async () => {
     const asked: string[] = [];
     const cache = make({
       providers: {
@@ -155,6 +175,6 @@ describe('providers', () => {
     expect(await ask({ rdsIam: true }, cache)).toBe('token');
     await ask({ rdsIam: true }, cache);
     await ask({ rdsIam: true }, cache, 'main', 'replica');
-    expect(asked).toEqual(['me@db:5432', 'me@replica:5432']);
+    expect(asked).toEqual(['me@db:5432', 'me@db:5432', 'me@replica:5432']);
   });
 });

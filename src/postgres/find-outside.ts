@@ -1,5 +1,5 @@
-import type { Session } from '../../postgres/session.ts';
-import { sql } from '../../postgres/sql.ts';
+import type { Session } from './session.ts';
+import { sql } from './sql.ts';
 
 /** Catalogues of what stands in a schema, with the columns that say in which. */
 const inSchema: readonly (readonly [catalogue: string, namespace: string])[] = [
@@ -27,16 +27,18 @@ const ofTable: readonly (readonly [catalogue: string, table: string])[] = [
   ['pg_policy', 'polrelid'],
 ];
 
-const members = [
-  `SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass AS classid, n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = $1`,
+/** What stands in the schemas `$1`, with the name of its schema as `home`. SQL. */
+export const schemaMembers = [
+  `SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass AS classid, n.oid, n.nspname AS home
+     FROM pg_catalog.pg_namespace n WHERE n.nspname = ANY ($1::pg_catalog.text[])`,
   ...inSchema.map(([catalogue, namespace]) => {
-    return `SELECT 'pg_catalog.${catalogue}'::pg_catalog.regclass, o.oid FROM pg_catalog.${catalogue} o
-              JOIN pg_catalog.pg_namespace n ON n.oid = o.${namespace} WHERE n.nspname = $1`;
+    return `SELECT 'pg_catalog.${catalogue}'::pg_catalog.regclass, o.oid, n.nspname FROM pg_catalog.${catalogue} o
+              JOIN pg_catalog.pg_namespace n ON n.oid = o.${namespace} WHERE n.nspname = ANY ($1::pg_catalog.text[])`;
   }),
   ...ofTable.map(([catalogue, table]) => {
-    return `SELECT 'pg_catalog.${catalogue}'::pg_catalog.regclass, o.oid FROM pg_catalog.${catalogue} o
+    return `SELECT 'pg_catalog.${catalogue}'::pg_catalog.regclass, o.oid, n.nspname FROM pg_catalog.${catalogue} o
               JOIN pg_catalog.pg_class c ON c.oid = o.${table}
-              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1`;
+              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ANY ($1::pg_catalog.text[])`;
   }),
 ].join('\nUNION ALL ');
 
@@ -55,17 +57,25 @@ const parts = [
  * triggers, columns of its types, event triggers. A swap leaves it with the old one, and who drops that drops it.
  */
 export async function findOutside(session: Session, schema: string): Promise<readonly string[]> {
+  return (await findOutsideOf(session, [schema])).get(schema) ?? [];
+}
+
+/** The same for many schemas of a database in one statement; those that nothing refers to are not in the answer. */
+export async function findOutsideOf(
+  session: Session,
+  schemas: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
   const { rows } = await session.raw(
-    `WITH inside AS MATERIALIZED (${members}),
+    `WITH inside AS MATERIALIZED (${schemaMembers}),
      outside AS (
-       SELECT DISTINCT d.classid, d.objid, d.objsubid
+       SELECT DISTINCT i.home, d.classid, d.objid, d.objsubid
          FROM inside i
          JOIN pg_catalog.pg_depend d ON d.refclassid = i.classid AND d.refobjid = i.oid
         WHERE d.deptype IN ('n', 'a', 'i')
-          AND NOT EXISTS (SELECT FROM inside o WHERE o.classid = d.classid AND o.oid = d.objid)
+          AND NOT EXISTS (SELECT FROM inside o WHERE o.classid = d.classid AND o.oid = d.objid AND o.home = i.home)
           AND d.classid NOT IN (SELECT c.oid FROM pg_catalog.pg_class c
                                  WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relname = ANY ($2)))
-     SELECT DISTINCT CASE
+     SELECT DISTINCT o.home, CASE
               -- A view refers to things by its rule.
               WHEN w.rulename = '_RETURN'
                 THEN pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, w.ev_class, 0)
@@ -78,10 +88,14 @@ export async function findOutside(session: Session, schema: string): Promise<rea
               ON o.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = o.objid
       WHERE coalesce(c.relnamespace <> 'pg_toast'::pg_catalog.regnamespace, true)
         AND NOT coalesce(t.tgisinternal, false) AND coalesce(k.conparentid, 0) = 0
-      ORDER BY what`,
-    [schema, parts],
+      ORDER BY o.home, what`,
+    [schemas, parts],
   );
-  return (rows as { what: string | null }[]).flatMap(({ what }) => (what === null ? [] : [what]));
+  const found = new Map<string, string[]>();
+  for (const { home, what } of rows as { home: string; what: string | null }[]) {
+    if (what !== null) found.set(home, [...(found.get(home) ?? []), what]);
+  }
+  return found;
 }
 
 /**
@@ -89,20 +103,32 @@ export async function findOutside(session: Session, schema: string): Promise<rea
  * tables are in none of them.
  */
 export async function findPublications(session: Session, schema: string, major: number): Promise<readonly string[]> {
-  const rows = await session.query<{ name: string; tables: number }>(sql`
-    SELECT p.pubname AS name, pg_catalog.count(*)::int AS tables
+  return (await findPublicationsOf(session, [schema], major)).get(schema) ?? [];
+}
+
+/** The same for many schemas of a database; those that none names are not in the answer. */
+export async function findPublicationsOf(
+  session: Session,
+  schemas: readonly string[],
+  major: number,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, string[]>();
+  const add = (home: string, text: string) => found.set(home, [...(found.get(home) ?? []), text]);
+  const rows = await session.query<{ home: string; name: string; tables: number }>(sql`
+    SELECT n.nspname AS home, p.pubname AS name, pg_catalog.count(*)::int AS tables
       FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid
       JOIN pg_catalog.pg_class c ON c.oid = r.prrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = ${schema} GROUP BY p.pubname ORDER BY p.pubname`);
-  const named = rows.map(({ name, tables }) => `${name} (${tables} ${tables === 1 ? 'table' : 'tables'})`);
+     WHERE n.nspname = ANY (${schemas}::text[]) GROUP BY n.nspname, p.pubname ORDER BY p.pubname`);
+  for (const { home, name, tables } of rows) add(home, `${name} (${tables} ${tables === 1 ? 'table' : 'tables'})`);
   // FOR TABLES IN SCHEMA
-  if (major < 15) return named;
-  const whole = await session.query<{ name: string }>(sql`
-    SELECT p.pubname AS name
+  if (major < 15) return found;
+  const whole = await session.query<{ home: string; name: string }>(sql`
+    SELECT n.nspname AS home, p.pubname AS name
       FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_namespace r ON r.pnpubid = p.oid
       JOIN pg_catalog.pg_namespace n ON n.oid = r.pnnspid
-     WHERE n.nspname = ${schema} ORDER BY p.pubname`);
-  return [...named, ...whole.map(({ name }) => `${name} (whole schema)`)];
+     WHERE n.nspname = ANY (${schemas}::text[]) ORDER BY p.pubname`);
+  for (const { home, name } of whole) add(home, `${name} (whole schema)`);
+  return found;
 }
 
 /** Those of a database that do not have all of its tables anyhow: a schema that is gone may have been in one. */
