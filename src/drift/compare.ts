@@ -1,5 +1,6 @@
-import type { DriftClass, Fact, FactSet, FactValue } from './fact.ts';
+import { type DriftClass, type Fact, type FactSet, type FactValue, factKey } from './fact.ts';
 import { classOf } from './fact-classes.ts';
+import { hasStandIn } from './stand-ins.ts';
 
 /** One attribute in which two facts differ; null: the fact has no such attribute, or it is null. */
 export interface AttributeDifference {
@@ -28,10 +29,11 @@ export interface Difference {
 export const driftClasses: readonly DriftClass[] = ['broken', 'security', 'structural', 'cosmetic'];
 
 /** What differs between two tenants of one major version, by relation, then kind and name, whatever order they came in. */
-export function compareFacts(reference: FactSet, actual: FactSet): readonly Difference[] {
+export function compareFacts(theirs: FactSet, own: FactSet): readonly Difference[] {
+  const { reference, actual } = alignFacts(theirs, own);
   const keys = new Set([...reference.facts.keys(), ...actual.facts.keys()]);
   const differences = [...keys].flatMap((key) => {
-    return compareFact(reference.facts.get(key) ?? null, actual.facts.get(key) ?? null);
+    return compareFact(reference.facts.get(key) ?? null, actual.facts.get(key) ?? null, { reference, actual });
   });
   return differences.filter((difference) => !isImplied(difference)).toSorted(byPlace);
 }
@@ -47,7 +49,36 @@ export function withAttributes(difference: Difference, attributes: readonly Attr
   return { ...difference, attributes, class: worstOf(attributes) };
 }
 
-function compareFact(reference: Fact | null, actual: Fact | null): readonly Difference[] {
+/**
+ * Names what goes by its definition as it stands, where that is how the other side has it: a check on `'active'` in the
+ * tenant that is called so.
+ */
+export function alignFacts(reference: FactSet, actual: FactSet): Sides {
+  const chance = new Set(reference.byChance);
+  return { reference: alignTo(actual, reference, (key) => chance.has(key)), actual: alignTo(reference, actual) };
+}
+
+function alignTo(other: FactSet, own: FactSet, isFree = (_key: string) => true): FactSet {
+  const renamed = new Map<string, Fact>();
+  for (const [key, fact] of own.literal ?? []) {
+    const literalKey = factKey(fact.kind, fact.name);
+    const isTaken = literalKey === key || own.facts.has(literalKey) || other.facts.has(key);
+    if (!isTaken && other.facts.has(literalKey) && isFree(key)) renamed.set(key, fact);
+  }
+  if (renamed.size === 0) return own;
+  const facts = [...own.facts].map(([key, fact]) => {
+    const now = renamed.get(key) ?? fact;
+    return [factKey(now.kind, now.name), now] as const;
+  });
+  return { ...own, facts: new Map(facts) };
+}
+
+export interface Sides {
+  readonly reference: FactSet;
+  readonly actual: FactSet;
+}
+
+function compareFact(reference: Fact | null, actual: Fact | null, sides: Sides): readonly Difference[] {
   const fact = actual ?? reference;
   if (fact === null) return [];
   const { kind, name, table } = fact;
@@ -56,7 +87,9 @@ function compareFact(reference: Fact | null, actual: Fact | null): readonly Diff
     const change = actual === null ? 'missing' : 'extra';
     return [{ ...base, class: classOf(kind, null), change, attributes: [] }];
   }
-  const attributes = compareAttributes(reference, actual);
+  const attributes = compareAttributes(reference, actual).filter(
+    (attribute) => !isLiterallyEqual(attribute, factKey(kind, name), sides),
+  );
   if (attributes.length === 0) return [];
   return [{ ...base, class: worstOf(attributes), change: 'changed', attributes }];
 }
@@ -68,6 +101,23 @@ function compareAttributes(reference: Fact, actual: Fact): readonly AttributeDif
     if (isSame(values.reference, values.actual)) return [];
     return [{ name, class: classOf(reference.kind, name), ...values }];
   });
+}
+
+/**
+ * A word that all tenants have may be the name of one of them, `active` or `1`, and is put aside there. What the reference
+ * has as it stands is equal to what the tenant has as it stands; and so is what the reference itself has by chance only.
+ */
+function isLiterallyEqual({ name, reference }: AttributeDifference, key: string, sides: Sides): boolean {
+  const { [name]: actual } = (sides.actual.literal?.get(key) ?? sides.actual.facts.get(key))?.attributes ?? {};
+  const isChance = sides.reference.byChance?.includes(key) === true && mayBeChance(JSON.stringify(reference));
+  const literal = isChance ? sides.reference.literal?.get(key)?.attributes[name] : reference;
+  if (!isChance && hasStandIn(JSON.stringify(reference), ['schema', 'id'])) return false;
+  return literal !== undefined && isSame(literal, actual ?? null);
+}
+
+/** What reaches into the schema of the reference is no chance. */
+function mayBeChance(text: string): boolean {
+  return !/\{schema\}\s*\./.test(text) && !(text.includes('{schema}') && text.includes('{id}'));
 }
 
 /**

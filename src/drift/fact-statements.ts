@@ -1,19 +1,25 @@
+import { hash } from 'node:crypto';
 import type { Session } from '../postgres/session.ts';
 import { hashText, rowsText } from './facts/fact-kind.ts';
-import { factGroups, type NeededGroup } from './facts/groups.ts';
+import { factGroups, type HeldObjects, type NeededGroup } from './facts/groups.ts';
 import { parameterTypes } from './facts/words.sql.ts';
 import type { NameParameters } from './own-names.ts';
 
+/** What of a schema decides which statements it is read by. */
+interface ReadSchema extends HeldObjects {
+  readonly oid: string;
+  readonly major: number;
+}
+
 const groupsOfMajor = new Map<number, readonly NeededGroup[]>();
 
-/** The groups of facts that a schema with objects in these catalogues has; without them, all. */
-export function groupsFor(major: number, catalogues?: readonly string[]): readonly NeededGroup[] {
-  const groups = groupsOfMajor.get(major) ?? factGroups(major);
-  groupsOfMajor.set(major, groups);
-  if (catalogues === undefined) return groups;
-  return groups.filter((group) => {
-    return group.catalogues.length === 0 || group.catalogues.some((name) => catalogues.includes(name));
-  });
+/** The groups of facts that one of these schemas, all of one server, has. */
+function groupsFor(schemas: readonly ReadSchema[]): readonly NeededGroup[] {
+  const [first] = schemas;
+  if (first === undefined) return [];
+  const groups = groupsOfMajor.get(first.major) ?? factGroups(first.major);
+  groupsOfMajor.set(first.major, groups);
+  return groups.filter((group) => schemas.some(group.isNeeded));
 }
 
 /**
@@ -38,17 +44,22 @@ const printingSettings = Object.entries({
   .map(([name, value]) => `SET LOCAL ${name} = ${value};`)
   .join(' ');
 
+/** Of the texts that facts of one major are read by: what was kept of facts that were read by others is of no use. */
+export function factsChecksum(major: number): string {
+  return hash('sha256', JSON.stringify(factGroups(major).map(rowsText)));
+}
+
 /** What is asked for: sums over the facts, or the facts. */
 export type FactForm = 'sums' | 'rows';
 
 const textOf = { sums: hashText, rows: rowsText } as const;
 
 /**
- * Prepares the statements, once a session: to plan them takes ten times as long as to run them. Sends without waiting; a
- * statement that could not be prepared is forgotten, for the next one who needs it.
+ * Prepares the statements that these schemas need, once a session: to plan them takes ten times as long as to run them.
+ * Sends without waiting; a statement that could not be prepared is forgotten, for the next one who needs it.
  */
-export async function prepareFacts(session: Session, major: number, form: FactForm): Promise<void> {
-  const missing = groupsFor(major).filter(({ name }) => !session.prepared.has(statementName(name, form)));
+export async function prepareFacts(session: Session, schemas: readonly ReadSchema[], form: FactForm): Promise<void> {
+  const missing = groupsFor(schemas).filter(({ name }) => !session.prepared.has(statementName(name, form)));
   const sent = missing.map(async (group) => {
     const name = statementName(group.name, form);
     session.prepared.add(name);
@@ -72,13 +83,13 @@ function statementName(group: string, form: FactForm): string {
  */
 export async function executeFacts<Row>(
   session: Session,
-  { oid, major, catalogues }: { readonly oid: string; readonly major: number; readonly catalogues: readonly string[] },
+  schema: ReadSchema,
   names: NameParameters,
   form: FactForm,
 ): Promise<readonly Row[]> {
-  const values = [oid, ...Object.values(names)].map(literal).join(', ');
-  const statements = groupsFor(major, catalogues).map(({ name }) => `EXECUTE ${statementName(name, form)}(${values});`);
-  const prepared = prepareFacts(session, major, form);
+  const values = [schema.oid, ...Object.values(names)].map(literal).join(', ');
+  const statements = groupsFor([schema]).map(({ name }) => `EXECUTE ${statementName(name, form)}(${values});`);
+  const prepared = prepareFacts(session, [schema], form);
   const [results] = await Promise.all([session.raw(`${printingSettings} ${statements.join(' ')}`), prepared]);
   // One text of several statements has a result for each; those that set something have no rows.
   return [results].flat().flatMap((result) => result.rows as Row[]);

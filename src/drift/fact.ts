@@ -30,6 +30,10 @@ export interface FactSet {
   readonly unmodelled: readonly Unmodelled[];
   /** Keys of the facts in which the tenant's own schema, id or role was a literal and is a placeholder now. */
   readonly templated: readonly string[];
+  /** How facts read that hold the tenant's own names, by key, with those names; a snapshot has those of `byChance` only. */
+  readonly literal?: ReadonlyMap<string, Fact>;
+  /** Keys of facts in which a word that may be any other was taken for the tenant's own name: `1`, `active`. */
+  readonly byChance?: readonly string[];
 }
 
 /** What a scan says of one tenant: two tenants of one major with the same `shape` have equal facts (128 bits). */

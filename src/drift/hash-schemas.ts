@@ -1,23 +1,62 @@
 import { majorOf } from '../postgres/server-version.ts';
 import type { Session } from '../postgres/session.ts';
-import { sql } from '../postgres/sql.ts';
+import { fragment, sql } from '../postgres/sql.ts';
 import type { OwnNames, TenantShape } from './fact.ts';
 import { executeFacts } from './fact-statements.ts';
-import { factGroups } from './facts/groups.ts';
+import { type HeldObjects, knownCatalogues } from './facts/groups.ts';
 import { nameParameters } from './own-names.ts';
 
 /** What must be known of a schema before its facts are read: which kinds of objects it has at all. */
-export interface MappedSchema {
+export interface MappedSchema extends HeldObjects {
   readonly schema: string;
   readonly oid: string;
   readonly major: number;
-  /** Catalogues that hold something of it: `pg_class`, `pg_proc`, … */
-  readonly catalogues: readonly string[];
   readonly unmodelled: TenantShape['unmodelled'];
 }
 
-/** In a schema, and known: what is granted to whom by default, published, or belongs to the database as an extension does. */
-const alsoKnown = ['pg_default_acl', 'pg_publication_namespace', 'pg_extension'];
+/** Whoever has something in these needs the statement of uncommon facts. Not every server has all of them. */
+const uncommonCatalogues = ['pg_statistic_ext', 'pg_default_acl', 'pg_publication_namespace'];
+
+function cataloguesCalled(names: readonly string[]): unknown {
+  return fragment`SELECT c.oid FROM pg_catalog.pg_class c
+    WHERE c.relname = ANY (${names}::text[]) AND c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace`;
+}
+
+/** What no fact covers: a catalogue that is not known, a type that is no enum, domain, range or row. */
+function unmodelledRows(known: readonly string[]): unknown {
+  return fragment`
+    SELECT h.namespace, c.relname::text AS kind
+      FROM held h JOIN pg_catalog.pg_class c ON c.oid = h.classid
+     WHERE h.classid <> ALL (ARRAY(${cataloguesCalled(known)}))
+     UNION ALL
+    SELECT h.namespace, CASE WHEN t.typisdefined THEN 'base type' ELSE 'shell type' END
+      FROM held h JOIN pg_catalog.pg_type t ON t.oid = h.objid
+     WHERE h.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.typtype NOT IN ('e', 'd', 'r', 'm', 'c')
+     UNION ALL
+    -- Made for its functions, by somebody who is above all tenants.
+    SELECT h.namespace, c.relname::text
+      FROM held h JOIN pg_catalog.pg_depend d ON d.refclassid = h.classid AND d.refobjid = h.objid
+      JOIN pg_catalog.pg_class c ON c.oid = d.classid
+     WHERE h.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+       AND d.classid IN ('pg_catalog.pg_transform'::pg_catalog.regclass, 'pg_catalog.pg_event_trigger'::pg_catalog.regclass)`;
+}
+
+/** What the statement for most tenants does not look for. */
+const uncommonRows = fragment`
+    SELECT h.namespace FROM held h JOIN pg_catalog.pg_class c ON c.oid = h.objid
+     WHERE h.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+       AND (c.relkind IN ('m', 'f') OR c.oid IN (SELECT p.prrelid FROM pg_catalog.pg_publication_rel p))
+     UNION ALL
+    SELECT h.namespace FROM held h JOIN pg_catalog.pg_type t ON t.oid = h.objid
+     WHERE h.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+       AND (t.typtype IN ('c', 'r') OR t.oid IN (SELECT pg_catalog.unnest(ARRAY[c.castsource, c.casttarget]) FROM pg_catalog.pg_cast c))
+     UNION ALL
+    SELECT h.namespace FROM held h JOIN pg_catalog.pg_proc p ON p.oid = h.objid
+     WHERE h.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.prokind IN ('a', 'p')
+     UNION ALL
+    SELECT h.namespace FROM held h WHERE h.classid = ANY (ARRAY(${cataloguesCalled(uncommonCatalogues)}))
+     UNION ALL
+    SELECT w.oid FROM wanted w WHERE EXISTS (SELECT FROM pg_catalog.pg_seclabel)`;
 
 /**
  * Finds schemas and what they hold, by the dependencies on them, whose index leads with the schema: nothing is read
@@ -27,7 +66,8 @@ export async function mapSchemas(
   session: Session,
   schemas: readonly string[],
 ): Promise<ReadonlyMap<string, MappedSchema>> {
-  const known = [...factGroups(Number.MAX_SAFE_INTEGER).flatMap(({ catalogues }) => catalogues), ...alsoKnown];
+  // An extension belongs to the database, whatever schema it was made in.
+  const known = [...knownCatalogues, 'pg_extension'];
   const rows = await session.query<Omit<MappedSchema, 'major'> & { version: string }>(sql`
     WITH wanted AS MATERIALIZED (
       SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname = ANY (${schemas}::text[])
@@ -38,25 +78,14 @@ export async function mapSchemas(
        WHERE NOT EXISTS (
          SELECT FROM pg_catalog.pg_depend e
           WHERE e.classid = d.classid AND e.objid = d.objid AND e.objsubid = 0 AND e.deptype = 'e')
-    ), other AS (
-      -- What no fact covers: a catalogue that is not known, a type that is no enum, domain, range or row.
-      SELECT h.namespace, CASE WHEN t.oid IS NULL THEN c.relname::text
-                               WHEN t.typisdefined THEN 'base type' ELSE 'shell type' END AS kind
-        FROM held h JOIN pg_catalog.pg_class c ON c.oid = h.classid
-        LEFT JOIN pg_catalog.pg_type t ON t.oid = h.objid AND h.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
-       WHERE t.typtype NOT IN ('e', 'd', 'r', 'm', 'c') OR c.relname <> ALL (${known}::text[])
-       UNION ALL
-      -- Made for its functions, by somebody who is above all tenants.
-      SELECT h.namespace, c.relname::text
-        FROM held h JOIN pg_catalog.pg_depend d ON d.refclassid = h.classid AND d.refobjid = h.objid
-        JOIN pg_catalog.pg_class c ON c.oid = d.classid
-       WHERE h.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-         AND d.classid IN ('pg_catalog.pg_transform'::pg_catalog.regclass, 'pg_catalog.pg_event_trigger'::pg_catalog.regclass)
+    ), other AS (${unmodelledRows(known)}
+    ), uncommon AS (${uncommonRows}
     ), counted AS (
       SELECT namespace, kind, pg_catalog.count(*)::int AS count FROM other GROUP BY namespace, kind
     )
     SELECT w.nspname AS schema, w.oid::text AS oid, pg_catalog.current_setting('server_version_num') AS version,
            coalesce((SELECT pg_catalog.json_agg(c.relname) FROM pg_catalog.pg_class c WHERE c.oid = ANY (k.classes)), '[]') AS catalogues,
+           w.oid IN (SELECT c.namespace FROM uncommon c) AS "hasUncommon",
            coalesce(u.list, '[]') AS unmodelled
       FROM wanted w
       LEFT JOIN (SELECT namespace, pg_catalog.array_agg(DISTINCT classid) AS classes FROM held GROUP BY namespace) k

@@ -1,89 +1,91 @@
 import type { Tenant } from '../fleet/tenant.ts';
 import { plural } from '../words.ts';
+import { withEvidence } from './by-chance.ts';
 import type { FactSet, TenantShape } from './fact.ts';
 import type { ScannedTenant } from './group.ts';
-import type { Reference } from './reference.ts';
+import { findNearest, mostCompared } from './nearest.ts';
+import type { Held, NotHeld, Reference } from './reference.ts';
 
-/** How most tenants of one version and one PostgreSQL major look. */
-export interface Majority {
-  readonly shape: string;
-  /** Those that look so, by id: each of them can stand for all. */
-  readonly tenants: readonly Tenant[];
-  /** Said when others were as many, and how it was decided; null: they were not. */
-  readonly tie: string | null;
+/** Whose majority it is, and who is held to it. */
+export interface Electorate {
+  /** All tenants of the fleet that could be read. */
+  readonly voters: readonly ScannedTenant[];
+  /** Those that an answer is wanted for. */
+  readonly held: readonly ScannedTenant[];
 }
 
-/** Why the tenants of a version have no majority. */
-export interface NoMajority {
-  readonly why: string;
-}
+type ReadFacts = (tenant: Tenant) => Promise<FactSet>;
 
 const hint = 'hold them to what the migrations build: --against migrations';
 
-/** The majorities of a fleet, one for each migration version and PostgreSQL major. */
-export function findMajorities(scanned: readonly ScannedTenant[]): ReadonlyMap<string, Majority | NoMajority> {
-  const byVersion = Map.groupBy(scanned, ({ shape }) => versionKey(shape));
-  return new Map([...byVersion].map(([key, tenants]) => [key, findMajority(tenants)]));
+/**
+ * Each tenant held to the commonest shape of its version; `read` reads all facts of a tenant. Where no two of a version
+ * are alike, to the one that differs least from the others. Who is alone at its version is held to nothing.
+ */
+export async function majorityReference({ voters, held }: Electorate, read: ReadFacts): Promise<Reference> {
+  const wanted = new Set(held.map(({ shape }) => versionKey(shape)));
+  const found = new Map<string, Held | NotHeld>();
+  for (const [key, tenants] of Map.groupBy(voters, ({ shape }) => versionKey(shape))) {
+    if (wanted.has(key)) found.set(key, await findMajority(key, tenants, read));
+  }
+  return {
+    name: 'majority',
+    notes: [...found.values()].flatMap((each) => ('doubt' in each ? (each.doubt ?? []) : [])),
+    factsFor: ({ shape }) => {
+      return found.get(versionKey(shape)) ?? { why: `no tenant was scanned at ${describeVersion(shape)}`, hint };
+    },
+  };
 }
 
 /** Facts of two majors are never compared, and a pending migration is no drift. */
-export function versionKey({ major, version }: Pick<TenantShape, 'major' | 'version'>): string {
+function versionKey({ major, version }: TenantShape): string {
   return JSON.stringify([major, version]);
-}
-
-/** Each tenant held to the commonest shape of its version; `read` reads all facts of a tenant. */
-export function majorityReference(
-  scanned: readonly ScannedTenant[],
-  read: (tenant: Tenant) => Promise<FactSet>,
-): Reference {
-  const majorities = findMajorities(scanned);
-  const known = new Map<string, Promise<FactSet>>();
-  return {
-    name: 'majority',
-    notes: [...majorities.values()].flatMap((found) => ('tie' in found && found.tie !== null ? [found.tie] : [])),
-    factsFor: ({ shape }) => {
-      const version = versionKey(shape);
-      const found = majorities.get(version);
-      if (found === undefined) return { why: `no tenant was scanned at ${describeVersion(shape)}`, hint };
-      if ('why' in found) return { why: found.why, hint };
-      const key = `majority ${version} ${found.shape}`;
-      const facts = () => {
-        const reading = known.get(key) ?? readFirst(found.tenants, read);
-        known.set(key, reading);
-        return reading;
-      };
-      return { key, facts };
-    },
-  };
 }
 
 /**
  * The commonest structure first, then the commonest shape of that structure: tenants that differ in the order of their
  * columns alone must not lose the vote to a smaller number that agree in everything.
  */
-function findMajority(scanned: readonly ScannedTenant[]): Majority | NoMajority {
-  const [first] = scanned;
-  if (first === undefined) return { why: 'no tenant was scanned' };
-  const version = describeVersion(first.shape);
-  if (scanned.length === 1) return { why: `${first.tenant.id} is the only tenant at ${version}` };
-  const [structure, nextStructure] = rank(scanned, ({ structure: key }) => key);
-  if (structure === undefined || structure.length < 2) {
-    return { why: `no two of the ${plural(scanned.length, 'tenant')} at ${version} are alike` };
-  }
+async function findMajority(
+  version: string,
+  scanned: readonly ScannedTenant[],
+  read: ReadFacts,
+): Promise<Held | NotHeld> {
+  const [structure = [], nextStructure] = rank(scanned, ({ structure: key }) => key);
+  if (scanned.length === 1) return { why: `alone at ${describeVersion(scanned[0]!.shape)}`, hint, isAlone: true };
+  if (structure.length < 2) return holdToNearest(version, scanned, read);
   const [shape = structure, nextShape] = rank(structure, ({ shape: key }) => key);
+  const [first] = shape;
+  if (first === undefined) throw new Error('a majority of nobody');
   const tiedWith = [
     { winner: structure, next: nextStructure, what: 'structures' },
     { winner: shape, next: nextShape, what: 'shapes' },
   ].find(({ winner, next }) => next?.length === winner.length);
-  return {
-    shape: shape[0]!.shape.shape,
-    tenants: shape.map(({ tenant }) => tenant),
-    tie:
-      tiedWith === undefined
-        ? null
-        : `at ${version} two ${tiedWith.what} are equally common (${plural(tiedWith.winner.length, 'tenant')} each): ` +
-          `the one of ${shape[0]!.tenant.id} counts, the first by id`,
-  };
+  const alike = shape.map(({ tenant }) => tenant);
+  const facts = once(async () => withEvidence(await readFirst(alike, read), alike));
+  const key = `majority ${version} ${first.shape.shape}`;
+  if (tiedWith === undefined) return { key, facts };
+  const doubt =
+    `at ${describeVersion(first.shape)} two ${tiedWith.what} are equally common ` +
+    `(${plural(tiedWith.winner.length, 'tenant')} each): the one of ${first.tenant.id} counts, the first by id`;
+  return { key, facts, doubt };
+}
+
+async function holdToNearest(version: string, scanned: readonly ScannedTenant[], read: ReadFacts): Promise<Held> {
+  const key = `majority ${version} nearest`;
+  const tenants = scanned.map(({ tenant }) => tenant);
+  try {
+    const { tenant, facts } = await findNearest(tenants, read);
+    const where = describeVersion(scanned[0]!.shape);
+    const others = tenants.length > mostCompared ? `the first ${mostCompared} by id` : 'the others';
+    const doubt =
+      `at ${where} no two of ${tenants.length} tenants are alike: ` +
+      `all are held to ${tenant.id}, which differs least from ${others}`;
+    return { key, facts: async () => facts, doubt };
+  } catch (error) {
+    // Whoever is compared with it says why it could not be read.
+    return { key, facts: () => Promise.reject(error) };
+  }
 }
 
 /** Groups, the largest first; of two that are as large, the one with the first id. Each is sorted by id. */
@@ -93,14 +95,22 @@ function rank(scanned: readonly ScannedTenant[], keyOf: (shape: TenantShape) => 
   return [...Map.groupBy(sorted, ({ shape }) => keyOf(shape)).values()].sort((a, b) => b.length - a.length);
 }
 
-export function describeVersion({ version, major }: Pick<TenantShape, 'version' | 'major'>): string {
-  return `${version ?? 'no migration'} on PostgreSQL ${major}`;
+function describeVersion({ version, major }: TenantShape): string {
+  return `${version === null ? 'no migration' : `version ${version}`} on PostgreSQL ${major}`;
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 /** One that is locked or gone by now has others that look the same. */
 const mostReaders = 5;
 
-async function readFirst(tenants: readonly Tenant[], read: (tenant: Tenant) => Promise<FactSet>): Promise<FactSet> {
+async function readFirst(tenants: readonly Tenant[], read: ReadFacts): Promise<FactSet> {
   let lastError: unknown;
   for (const tenant of tenants.slice(0, mostReaders)) {
     try {

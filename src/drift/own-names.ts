@@ -38,7 +38,7 @@ export function printingPath(schema: string): string {
 
 /**
  * @param isTemplating whether the tenant's own names are replaced in text that PostgreSQL does not understand: bodies,
- *   literals, comments.
+ *   literals, comments, names of roles.
  */
 export function nameParameters({ schema, id, role }: OwnNames, isTemplating: boolean): NameParameters {
   const own = isTemplating ? schema : null;
@@ -48,10 +48,10 @@ export function nameParameters({ schema, id, role }: OwnNames, isTemplating: boo
     schema,
     role,
     id,
-    schemaInName: schema === 'public' ? never : wordInName(schema),
-    idInName: id === schema ? never : wordInName(id),
-    schemaNeedle: own,
-    idNeedle: ownId === null ? null : isTelling(ownId) ? ownId : `'${ownId}'`,
+    schemaInName: own === null || schema === 'public' ? never : wordInName(schema),
+    idInName: ownId === null ? never : wordInName(id),
+    schemaNeedle: own === null ? null : needle(own),
+    idNeedle: ownId === null ? null : isTelling(ownId) ? needle(ownId) : `'${ownId}'`,
     schemaInBody: own === null ? never : inBody(own),
     schemaInLiteral: own === null ? never : inLiteral(own),
     idInBody: ownId === null ? never : inBody(ownId),
@@ -61,12 +61,20 @@ export function nameParameters({ schema, id, role }: OwnNames, isTemplating: boo
 }
 
 /** A name like `tenant_7`, which is nothing but the tenant wherever it stands; `users`, `public` and `42` may be anything. */
-function isTelling(name: string): boolean {
+export function isTelling(name: string): boolean {
   return name.length >= 3 && /\p{L}/u.test(name) && /[^\p{L}]/u.test(name);
 }
 
+/** In a text within a text a quote is written twice: what is looked for is the longest part without one. */
+function needle(name: string): string {
+  return name.split("'").reduce((longest, part) => (part.length > longest.length ? part : longest), '');
+}
+
 function inBody(name: string): string {
-  if (isTelling(name)) return `${escaped(quoteIdentifier(name))}|${word(name)}`;
+  if (isTelling(name)) {
+    const asText = name.includes("'") ? `${word(name.replaceAll("'", "''"))}|` : '';
+    return `${escaped(quoteIdentifier(name))}|${asText}${word(name)}`;
+  }
   // 'public' is a word of many: whether the schema is meant cannot be told.
   return name === 'public' ? never : `(?<=')${escaped(name)}(?=')`;
 }

@@ -6,7 +6,9 @@ import { readLine, readScalar, unquoteText } from './snapshot-values.ts';
 const quoted = String.raw`"(?:[^"\\]|\\.)*"`;
 const words = `(?:[a-z]+(?: [a-z]+)*|${quoted})`;
 const name = String.raw`(?:[^\s"]\S*|${quoted})`;
-const factLine = new RegExp(`^(${words}): (${name})(?: of (${name}))?( \\(templated\\))?$`);
+const factLine = new RegExp(
+  `^(${words}): (${name})(?: of (${name}))?(?: \\((templated|templated by chance|literally)\\))?$`,
+);
 const attributeLine = new RegExp(`^ {2}(${words}):(?: (.*))?$`);
 const countLine = new RegExp(`^not looked at: (\\d{1,15}) (${name})$`);
 
@@ -26,6 +28,8 @@ class SnapshotParser {
   readonly #facts = new Map<string, Fact>();
   readonly #unmodelled: Unmodelled[] = [];
   readonly #templated: string[] = [];
+  readonly #byChance: string[] = [];
+  readonly #literal = new Map<string, Fact>();
 
   constructor(text: string, file: string) {
     // A checkout on Windows has other line ends, and editors put a mark in front.
@@ -45,7 +49,8 @@ class SnapshotParser {
     while (this.#next < this.#lines.length) {
       if (this.#take() !== '') throw this.#wrong('something follows after the last line');
     }
-    return { major, facts: this.#facts, unmodelled: this.#unmodelled, templated: this.#templated };
+    const chance = this.#byChance.length === 0 ? {} : { byChance: this.#byChance, literal: this.#literal };
+    return { major, facts: this.#facts, unmodelled: this.#unmodelled, templated: this.#templated, ...chance };
   }
 
   #readFirst(): number {
@@ -75,9 +80,16 @@ class SnapshotParser {
       attributes: this.#readAttributes(),
     };
     const key = factKey(fact.kind, fact.name);
+    const of = this.#byChance.at(-1);
+    if (mark === 'literally') {
+      if (of === undefined) throw this.#wrong('nothing before it was templated by chance', at);
+      this.#literal.set(of, fact);
+      return;
+    }
     if (this.#facts.has(key)) throw this.#wrong(`the ${fact.kind} ${fact.name} is there twice`, at);
     this.#facts.set(key, fact);
-    if (mark !== undefined) this.#templated.push(key);
+    if (mark?.startsWith('templated')) this.#templated.push(key);
+    if (mark === 'templated by chance') this.#byChance.push(key);
   }
 
   #readAttributes(): Fact['attributes'] {

@@ -7,6 +7,8 @@ export interface Held {
   readonly key: string;
   /** Read once a key, when they are first asked for; rejects when they cannot be read. */
   readonly facts: () => Promise<FactSet>;
+  /** Given when something else could stand there with the same right: nobody's schema is to be changed for it. */
+  readonly doubt?: string;
 }
 
 /** Why there is nothing to hold a tenant to: that is no drift, and no proof of the contrary. */
@@ -14,6 +16,8 @@ export interface NotHeld {
   readonly why: string;
   /** What to do for an answer, a command mostly. */
   readonly hint?: string;
+  /** Nobody else is where it is, a canary for one: no fault, as long as others could be compared. */
+  readonly isAlone?: boolean;
 }
 
 /** What tenants should be. */

@@ -11,8 +11,8 @@ const schemasAtOnce = 8;
 
 /** What is read of each schema: its shape, or all of its facts. */
 export interface SchemaReader<V> {
-  /** What the session needs for it, outside of the transactions that are undone when a schema fails. */
-  readonly prepare: (session: Session, major: number) => Promise<void>;
+  /** What the session needs for these, outside of the transactions that are undone when a schema fails. */
+  readonly prepare: (session: Session, schemas: readonly MappedSchema[]) => Promise<void>;
   /** Sends all of its statements before it waits for an answer: others follow on the same session. */
   readonly read: (session: Session, mapped: MappedSchema, own: OwnNames) => Promise<V>;
   readonly withVersion: (value: V, version: string | null) => V;
@@ -88,8 +88,7 @@ async function lookAt<V>(
     readStates(session, schemas, historyTable),
     mapSchemas(session, schemas),
   ]);
-  const [first] = mapped.values();
-  if (first !== undefined) await reader.prepare(session, first.major);
+  await reader.prepare(session, [...mapped.values()]);
   return new Map([...states].map(([schema, state]) => [schema, { state, mapped: mapped.get(schema) }]));
 }
 

@@ -6,7 +6,7 @@ import type { SchemaReader } from './scan-batch.ts';
 
 /** For the scan of a fleet: the server hashes, a line comes back. */
 export const shapeReader: SchemaReader<TenantShape> = {
-  prepare: (session, major) => prepareFacts(session, major, 'sums'),
+  prepare: (session, schemas) => prepareFacts(session, schemas, 'sums'),
   read: async (session, mapped, own) => {
     const shape = (await hashSchemas(session, [mapped], () => own)).get(mapped.schema);
     if (shape === undefined) throw new Error(`schema ${mapped.schema} was not hashed`);
@@ -18,7 +18,7 @@ export const shapeReader: SchemaReader<TenantShape> = {
 
 /** For what differs: every fact in full. */
 export const factsReader: SchemaReader<FactSet> = {
-  prepare: (session, major) => prepareFacts(session, major, 'rows'),
+  prepare: (session, schemas) => prepareFacts(session, schemas, 'rows'),
   read: readFacts,
   withVersion: (facts) => facts,
   countFacts: ({ facts }) => facts.size,

@@ -1,3 +1,4 @@
+import { toFailure } from '../postgres/failure.ts';
 import { quoteIdentifier } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
@@ -79,24 +80,20 @@ function defaultStatements(schema: string) {
 }
 
 /**
- * Makes the ground, and extensions on it, in an empty database. What the login role may not make is returned, a line
- * each: whether the migrations can do without, they show.
+ * Makes the ground, and extensions on it, in an empty database. What cannot be made is returned, a line each: whether the
+ * migrations can do without, they show.
  */
 export async function makeGround(
   session: Session,
   { statements }: Ground,
   extensions: readonly { readonly name: string; readonly schema: string }[],
 ): Promise<readonly string[]> {
-  const wanted = [
-    ...statements,
-    ...extensions.flatMap(({ name, schema }) => [
-      // Those of the system are there, and nobody may make one that is called like them.
-      ...(schema.startsWith('pg_') ? [] : [`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`]),
-      `CREATE EXTENSION IF NOT EXISTS ${quoteIdentifier(name)} SCHEMA ${quoteIdentifier(schema)} CASCADE`,
-    ]),
-  ];
+  const schemas = [...new Set(extensions.map(({ schema }) => schema))]
+    // Those of the system are there, and nobody may make one that is called like them.
+    .filter((schema) => !schema.startsWith('pg_'))
+    .map((schema) => `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
   const lacking: string[] = [];
-  for (const statement of wanted) {
+  for (const statement of [...statements, ...schemas]) {
     try {
       await session.raw(statement);
     } catch (error) {
@@ -104,7 +101,24 @@ export async function makeGround(
       lacking.push(`the login role may not run ${statement}`);
     }
   }
+  for (const extension of extensions) lacking.push(...(await makeExtension(session, extension)));
   return lacking;
+}
+
+/** Some want a place in the server's settings, or one database of the server for themselves: none needs to be here. */
+async function makeExtension(
+  session: Session,
+  { name, schema }: { readonly name: string; readonly schema: string },
+): Promise<readonly string[]> {
+  try {
+    await session.raw(
+      `CREATE EXTENSION IF NOT EXISTS ${quoteIdentifier(name)} SCHEMA ${quoteIdentifier(schema)} CASCADE`,
+    );
+    return [];
+  } catch (error) {
+    if (session.isBroken) throw error;
+    return [`extension ${name} cannot be made: ${toFailure(error).message}`];
+  }
 }
 
 /** Those of these schemas in which somebody made something: what belongs to extensions comes with them. */

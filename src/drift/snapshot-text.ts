@@ -16,26 +16,33 @@ export const lastLine = 'end';
  * All facts as a text for people and git: one object a block, those of a table together, always in the same order.
  * `parseSnapshot` reads back exactly these facts.
  */
-export function formatSnapshot({ major, facts, unmodelled, templated }: FactSet): string {
-  const marked = new Set(templated);
+export function formatSnapshot({ major, facts, unmodelled, templated, literal, byChance = [] }: FactSet): string {
+  const marks = new Map([
+    ...templated.map((key) => [key, ' (templated)'] as const),
+    ...byChance.map((key) => [key, ' (templated by chance)'] as const),
+  ]);
   const blocks = [...facts].toSorted(([, a], [, b]) => compareFacts(a, b));
+  const formatLiteral = (key: string) => {
+    const fact = byChance.includes(key) ? literal?.get(key) : undefined;
+    return fact === undefined ? [] : ['', ...formatFact(fact, ' (literally)')];
+  };
   const counted = unmodelled.toSorted((a, b) => compareTexts(a.kind, b.kind));
   return [
     firstLine(major),
     '# What a tenant consists of, without its own names. Written by drift snapshot.',
     ...(counted.length === 0 ? [] : ['']),
     ...counted.map(({ kind, count }) => `not looked at: ${count} ${formatName(kind)}`),
-    ...blocks.flatMap(([key, fact]) => ['', ...formatFact(fact, marked.has(key))]),
+    ...blocks.flatMap(([key, fact]) => ['', ...formatFact(fact, marks.get(key)), ...formatLiteral(key)]),
     '',
     `${lastLine}\n`,
   ].join('\n');
 }
 
-function formatFact({ kind, name, table, attributes }: Fact, isTemplated: boolean): readonly string[] {
+function formatFact({ kind, name, table, attributes }: Fact, mark = ''): readonly string[] {
   const of = table === null ? '' : ` of ${formatName(table)}`;
   const names = Object.keys(attributes).toSorted(compareTexts);
   return [
-    `${formatWords(kind)}: ${formatName(name)}${of}${isTemplated ? ' (templated)' : ''}`,
+    `${formatWords(kind)}: ${formatName(name)}${of}${mark}`,
     ...names.flatMap((attribute) => formatAttribute(formatWords(attribute), attributes[attribute] ?? null)),
   ];
 }

@@ -1,7 +1,8 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { RefusedError } from '../errors.ts';
-import { parseState, type WatchState } from './watch-state.ts';
+import type { WatchState } from './watch-state.ts';
+import { formatState, parseState } from './watch-state-text.ts';
 
 /** The state of the watches of one fleet. */
 export function watchFile(stateFolder: string): string {
@@ -39,7 +40,7 @@ export async function writeWatchFile(file: string, state: WatchState, by: string
   try {
     const handle = await open(partial, 'w');
     try {
-      await handle.writeFile(`${JSON.stringify(state)}\n`);
+      await handle.writeFile(formatState(state));
       await handle.datasync();
     } finally {
       await handle.close();

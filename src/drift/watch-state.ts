@@ -29,39 +29,20 @@ export interface KnownDifference {
 }
 
 /** By the tenant's id. */
-export type KnownDrift = Readonly<Record<string, readonly KnownDifference[]>>;
+export type KnownDrift = ReadonlyMap<string, readonly KnownDifference[]>;
 
 /** What a watch remembers for the next one. */
 export interface WatchState {
-  readonly schema: 'tenantctl/drift-watch/1';
   /** Another tenantctl may print or hash the same catalogue in another way. */
   readonly program: string;
-  readonly tenants: Readonly<Record<string, RememberedTenant>>;
+  /** By id. Maps, for an id may be a word that every object knows: `constructor`. */
+  readonly tenants: ReadonlyMap<string, RememberedTenant>;
   /** By what the tenants were held to: `majority`, `file:expected.txt`. Each answers for itself. */
-  readonly drift: Readonly<Record<string, KnownDrift>>;
+  readonly drift: ReadonlyMap<string, KnownDrift>;
 }
 
 /** Who has not been seen for so long has left the fleet. */
 const forgottenAfterMs = 90 * 86_400_000;
-
-export function emptyState(program: string): WatchState {
-  return { schema: 'tenantctl/drift-watch/1', program, tenants: {}, drift: {} };
-}
-
-/** Reads the text of a state file; null when it is none of ours, or damaged. */
-export function parseState(text: string): WatchState | null {
-  try {
-    const state = JSON.parse(text) as Partial<WatchState> | null;
-    const isOurs =
-      state?.schema === 'tenantctl/drift-watch/1' &&
-      typeof state.program === 'string' &&
-      isRecord(state.tenants) &&
-      isRecord(state.drift);
-    return isOurs ? (state as WatchState) : null;
-  } catch {
-    return null;
-  }
-}
 
 /** What one watch has to say about its tenants. */
 export interface WatchUpdate {
@@ -78,29 +59,26 @@ export interface WatchUpdate {
  */
 export function updateState(before: WatchState | null, update: WatchUpdate, now: Date): WatchState {
   const { program, against } = update;
-  const kept = before?.program === program ? before.tenants : {};
-  const tenants = { ...kept, ...Object.fromEntries(update.tenants) };
-  const drift = { ...before?.drift, [against]: { ...before?.drift[against], ...Object.fromEntries(update.drift) } };
+  const kept = before?.program === program ? before.tenants : new Map<string, RememberedTenant>();
+  const tenants = new Map([...kept, ...update.tenants]);
+  const told = new Map([...(before?.drift.get(against) ?? []), ...update.drift]);
+  const drift = new Map([...(before?.drift ?? []), [against, told] as const]);
   const isForgotten = (id: string) => {
-    const seenAt = (tenants[id] ?? before?.tenants[id])?.seenAt;
+    const seenAt = (tenants.get(id) ?? before?.tenants.get(id))?.seenAt;
     return seenAt !== undefined && now.getTime() - Date.parse(seenAt) > forgottenAfterMs;
   };
   return {
-    ...emptyState(program),
+    program,
     tenants: pick(tenants, (id) => !isForgotten(id)),
-    drift: Object.fromEntries(
-      Object.entries(drift).map(([reference, known]) => {
+    drift: new Map(
+      [...drift].map(([reference, known]) => {
         // Who has no drift needs no line.
-        return [reference, pick(known, (id, differences) => differences.length > 0 && !isForgotten(id))];
+        return [reference, pick(known, (id, differences) => differences.length > 0 && !isForgotten(id))] as const;
       }),
     ),
   };
 }
 
-function pick<T>(record: Readonly<Record<string, T>>, isKept: (key: string, value: T) => boolean): Record<string, T> {
-  return Object.fromEntries(Object.entries(record).filter(([key, value]) => isKept(key, value)));
-}
-
-function isRecord(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function pick<T>(map: ReadonlyMap<string, T>, isKept: (key: string, value: T) => boolean): ReadonlyMap<string, T> {
+  return new Map([...map].filter(([key, value]) => isKept(key, value)));
 }

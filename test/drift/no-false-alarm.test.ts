@@ -47,13 +47,17 @@ function parts({ schema, id, role }: OwnNames): readonly string[] {
     `create function pinned() returns integer language sql security definer set search_path = ${own}, public, pg_temp as 'select 1';
      create function quoting() returns bigint language sql as
        ${text(`select count(users.id) from ${own}.users join ${own}.orders users on true where 'x' <> ${text(id)}`)};
+     create function configured() returns integer language sql set role = ${quoteIdentifier(role ?? '')} set app.tenant = ${text(id)}
+       set app.note = ${text(`for ${id}`)} as 'select 1';
      create function plain() returns integer language sql begin atomic select 1; end;`,
     'create sequence tickets start 5; create table lonely (a integer, b text); create statistics lonely_stats on a, b from lonely;',
     `grant select on lonely to ${reader}; grant insert on lonely to ${quoteIdentifier(role ?? '')};
      alter table lonely enable row level security; create policy mine on lonely to ${quoteIdentifier(role ?? '')}, ${reader} using (b = ${text(id)});
      create function logged() returns trigger language plpgsql as 'begin return new; end';
      create trigger log before insert on lonely for each row execute function logged(${text(id)});
-     comment on table lonely is ${text(`of ${id}`)};`,
+     comment on table lonely is ${text(`of ${id}`)};
+     create server ${quoteIdentifier(`${id}_server`)} foreign data wrapper elsewhere;
+     create foreign table remote (id integer) server ${quoteIdentifier(`${id}_server`)};`,
     `create table pgmigrations (id serial primary key, name varchar(255) not null, run_on timestamp not null, extra${schema.length} text);`,
   ];
 }
@@ -75,7 +79,7 @@ async function build(session: Session, own: OwnNames, turn: number): Promise<voi
 }
 
 /** Where most put it: a tenant with a schema finds it beside, one with a database of its own has it in its schema. */
-const extension = `create extension citext schema public`;
+const extension = `create extension citext schema public; create foreign data wrapper elsewhere`;
 
 const session = await connectSession(shared.name);
 const loneSession = await connectSession(lone.name);
@@ -114,6 +118,8 @@ describe('no false alarm', () => {
     expect(facts.templated.map((key) => key.replace('\0', ' ')).toSorted()).toEqual([
       'column users.tenant',
       'comment table lonely',
+      'foreign table remote',
+      'function configured()',
       'function quoting()',
       'policy lonely.mine',
       'trigger lonely.log',

@@ -49,6 +49,14 @@ it('says what the login role may not make, and goes on', async () => {
   await expect(makeGround(session, { statements: ['CREATE NONSENSE'] }, [])).rejects.toThrow('syntax error');
 });
 
+it('says which extensions cannot be made, whatever the reason, and goes on', async () => {
+  const session = await openSession(scratch.name);
+  const extensions = ['not_there', 'citext'].map((name) => ({ name, schema: 'extensions' }));
+  const lacking = await makeGround(session, { statements: [] }, extensions);
+  expect(lacking).toEqual([expect.stringMatching(/^extension not_there cannot be made: .*not_there/)]);
+  expect(await scratch.query(`select extname from pg_extension where extname = 'citext'`)).toHaveLength(1);
+});
+
 it('finds the schemas in which there is something beside extensions', async () => {
   const session = await openSession(tenants.name);
   await tenants.query(`create schema only_extension; create extension citext schema only_extension; create schema empty;

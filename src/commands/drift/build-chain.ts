@@ -39,10 +39,10 @@ export function buildChain(
   { folder, site, inspector }: BuildMeans,
   chain: readonly MigrationSet[],
 ): Promise<readonly (readonly [MigrationSet, Built])[]> {
-  return withScratch(context, fleet, site.model, async ({ session, database }) => {
+  return withScratch(context, fleet, site.model, async ({ session, database, ...scratch }) => {
     const run = new BuildRun(context, fleet, session, inspector);
     const model = { ...site.model, database };
-    const lacking = await makeGround(session, site.ground, site.extensions);
+    const lacking = [...scratch.lacking, ...(await makeGround(session, site.ground, site.extensions))];
     const notCopied = await copyStructure(context, fleet, site, session);
     for (const shared of site.shared) {
       await run.migrate({ ...shared.tenant, database }, shared.folder, shared.migrations);

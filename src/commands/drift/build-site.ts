@@ -1,12 +1,13 @@
 import { hash } from 'node:crypto';
 import type { Context } from '../../context.ts';
+import { factsChecksum } from '../../drift/fact-statements.ts';
 import { hashSchemas, mapSchemas } from '../../drift/hash-schemas.ts';
 import { filledSchemas, type Ground, readGround } from '../../drift/scratch-ground.ts';
 import { snapshotFormat } from '../../drift/snapshot-text.ts';
 import { TenantError } from '../../errors.ts';
 import { placeKey, type Tenant, tenantSchema } from '../../fleet/tenant.ts';
 import type { Migration, MigrationFolder } from '../../migrations/folder.ts';
-import { listExtensions } from '../../postgres/scratch-database.ts';
+import { listExtensions, readTraits } from '../../postgres/scratch-database.ts';
 import { majorOf } from '../../postgres/server-version.ts';
 import type { Session } from '../../postgres/session.ts';
 import { applicationName, prepareReader } from '../../postgres/tenant-session.ts';
@@ -42,18 +43,20 @@ export async function describeSite(context: Context, fleet: Fleet, model: Tenant
   const { server, database } = model;
   const seen = await fleet.pools.use(server, database, async (session) => {
     await prepareReader(session, applicationName(fleet.run, 'drift'));
-    const [ground, extensions, copied] = await Promise.all([
+    const [traits, ground, extensions, copied] = await Promise.all([
+      readTraits(session),
       readGrounds(session, [...shared.map(({ tenant }) => tenantSchema(tenant)), tenantSchema(model)]),
       listExtensions(session),
       filledSchemas(session, beside),
     ]);
-    return { ground, extensions, copied, shapes: await readShapes(session, copied) };
+    return { traits, ground, extensions, copied, shapes: await readShapes(session, copied) };
   });
-  const { shapes, ...found } = seen;
+  const { traits, shapes, ...found } = seen;
   const major = majorOf(fleet.servers.facts(server)?.versionNum ?? 0);
   const files = shared.map(({ tenant, migrations }) => [tenantSchema(tenant), ...migrations.map(fileKey)]);
   const { searchPath, schema, role } = model;
-  const about = { snapshotFormat, major, schema, searchPath, role, ...found, shapes, files };
+  const facts = [snapshotFormat, factsChecksum(major)];
+  const about = { facts, major, schema, searchPath, role, traits, ...found, shapes, files };
   return { model, major, shared, ...found, checksum: hash('sha256', JSON.stringify(about)) };
 }
 

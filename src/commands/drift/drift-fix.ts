@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts';
 import { applyFix, type FixResult } from '../../drift/fix/apply-fix.ts';
 import { isLosing, isWhole, leftOf } from '../../drift/fix/plan-fix.ts';
+import { RefusedError } from '../../errors.ts';
 import type { Outcome } from '../../fleet/outcome.ts';
 import { type Tenant, tenantSchema } from '../../fleet/tenant.ts';
 import { takeTenant } from '../../migrations/take-tenant.ts';
@@ -16,6 +17,7 @@ import { comparisonFlags } from './drift-options.ts';
 import { findDrift } from './find-drift.ts';
 import { type FixOptions, fixFlags, readFixOptions } from './fix-options.ts';
 import { describeFixes, fixExtra, fixScript } from './fix-text.ts';
+import { oweToSleeping } from './owed-drift.ts';
 import { type GroupFix, planFixes } from './plan-fixes.ts';
 import { writeScript } from './write-script.ts';
 
@@ -52,7 +54,7 @@ export const driftFix: Command<FixOptions, FixResult> = {
   run: (context, options) => {
     const mode = options.apply ? 'change' : 'read';
     return withFleet(context, { ...options, mode, writesNothing: !options.apply }, (fleet) => {
-      return fix(context, fleet, options);
+      return fix(context, oweToSleeping(context, fleet), options);
     });
   },
   retryFlags: ({ typed = {}, apply, allowDrop, partial }) => [
@@ -72,14 +74,21 @@ async function fix(context: Context, fleet: Fleet, options: FixOptions): Promise
   const { environment } = fleet.inventory;
   const settled = [...fleet.rejected, ...settleOthers(found.outcomes, fixes)];
   const answer = { environment, sources: fleet.sources };
-  const lines = describeFixes(fixes, options);
+  const lines = [...found.notes, ...describeFixes(fixes, options)];
   const head = `environment ${environment}: held to ${found.reference.name}`;
   if (!options.apply) {
     const planned = fixes.flatMap((each) => membersOf(each).map((tenant) => plannedOutcome(tenant, each)));
     const outcomes = mergeOutcomes<FixResult>(fleet.selected, settled, planned);
     const text = [`${head}; plan, nothing was changed`, ...lines];
-    return { ...answer, outcomes, run: null, text, extra: { dryRun: true, ...fixExtra(fixes, found.reference.name) } };
+    return {
+      ...answer,
+      outcomes,
+      run: null,
+      text,
+      extra: { dryRun: true, notes: found.notes, ...fixExtra(fixes, found.reference.name) },
+    };
   }
+  refuseDoubt(fixes);
   const { work, refused } = cutWork(fixes, options);
   if (work.size > 0) await confirm(context, environment, [...work.values()], lines, options);
   const all = [...settled, ...refused];
@@ -90,7 +99,7 @@ async function fix(context: Context, fleet: Fleet, options: FixOptions): Promise
     outcomes: mergeOutcomes<FixResult>(fleet.selected, all, done ?? []),
     run: done === null ? null : fleet.run,
     text: [head, ...lines],
-    extra: { dryRun: false, ...fixExtra(fixes, found.reference.name) },
+    extra: { dryRun: false, notes: found.notes, ...fixExtra(fixes, found.reference.name) },
   };
 }
 
@@ -141,6 +150,17 @@ function cutWork(fixes: readonly GroupFix[], { partial }: FixOptions): Work {
     }
   }
   return { work, refused };
+}
+
+/** Where no shape is the commonest, which one counts is chance: no schema is changed for that. */
+function refuseDoubt(fixes: readonly GroupFix[]): void {
+  const changing = fixes.filter(({ plan }) => plan.statements.length > 0);
+  const details = [...new Set(changing.flatMap(({ group }) => group.doubt ?? []))];
+  if (details.length === 0) return;
+  throw new RefusedError('nothing was changed: there is no majority to go by', {
+    details,
+    hint: 'say what is right, --against migrations or --against tenant:<id>; or leave those tenants out',
+  });
 }
 
 async function confirm(

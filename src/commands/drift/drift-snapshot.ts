@@ -13,6 +13,7 @@ import { selectionFlags } from '../flags.ts';
 import { type FleetOptions, readFleetOptions } from '../fleet-options.ts';
 import { type Fleet, withFleet } from '../open-fleet.ts';
 import { readSwitch, readText } from '../read-options.ts';
+import { leftAlone } from '../rejected.ts';
 import { buildFacts } from './build-facts.ts';
 import { migrationsOf } from './reference-migrations.ts';
 import { readTenantFacts } from './scan-fleet.ts';
@@ -95,6 +96,7 @@ function onlyTenant({ tenants, rejected, selected, sources }: Fleet): Tenant {
     });
   }
   if (refused?.status === 'failed') throw new TenantError(refused.error);
+  if (refused?.status === 'skipped') throw leftAlone(refused);
   if (tenant !== undefined) return tenant;
   const unread = sources.find(({ error }) => error !== undefined);
   throw unread === undefined ? new UsageError('no tenant is selected') : new TenantError(unread.error);

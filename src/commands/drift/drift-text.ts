@@ -27,14 +27,14 @@ const tab = '    ';
 
 /** The answer for people: how many shapes, who lacks what, then the groups, the largest first. */
 export function describeDrift(found: FoundDrift, options: DriftTextOptions): readonly string[] {
-  const { groups, reference } = found;
-  if (groups.length === 0) return [`environment ${options.environment}: no tenant was compared`, ...reference.notes];
+  const { groups, reference, notes } = found;
+  if (groups.length === 0) return [`environment ${options.environment}: no tenant was compared`, ...notes];
   const odd = groups.filter(isOdd);
   const shown = options.verbose ? groups : groups.slice(0, shownGroups);
   const more = groups.length - shown.length;
   return [
     `environment ${options.environment}: ${describeShapes(groups)}, against ${describeReference(reference.name)}`,
-    ...reference.notes,
+    ...notes,
     ...(odd.length > 1 ? objectLines(odd, options) : []),
     ...shown.flatMap((group) => groupLines(group, found, options)),
     ...(more > 0 ? ['', `… and ${plural(more, 'more group')}, listed with --verbose`] : []),
@@ -106,10 +106,11 @@ function groupLines(group: DriftGroup, found: FoundDrift, options: DriftTextOpti
   ];
 }
 
-function verdict({ differences, accepted }: DriftGroup, { reference }: FoundDrift): string {
+function verdict({ members, differences, accepted }: DriftGroup, { reference }: FoundDrift): string {
   if (differences.length > 0) return `, ${describeClasses(differences)}`;
   if (accepted.length > 0) return ', only accepted differences';
-  return reference.name === 'majority' ? ' alike, the reference' : ' like the reference';
+  if (reference.name !== 'majority') return ' like the reference';
+  return members.length === 1 ? ' as the reference' : ' alike, the reference';
 }
 
 /** The classes that a part of it belongs to, the worst first. */

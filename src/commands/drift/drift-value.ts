@@ -1,6 +1,6 @@
 import { type Difference, driftClasses } from '../../drift/compare.ts';
 import { describeDifference } from '../../drift/describe-difference.ts';
-import type { DriftClass, Fact, Unmodelled } from '../../drift/fact.ts';
+import type { DriftClass, Fact, TenantShape, Unmodelled } from '../../drift/fact.ts';
 import { foldDifferences } from '../../drift/fold-differences.ts';
 import type { Outcome } from '../../fleet/outcome.ts';
 import type { DriftGroup, FoundDrift, StaleEntry } from './find-drift.ts';
@@ -11,8 +11,10 @@ export interface DriftValue {
   readonly shape: string;
   readonly version: string | null;
   readonly major: number;
-  /** `number` of one of `groups`, which has the definitions. */
-  readonly group: number;
+  /** `number` of one of `groups`, which has the definitions; null: it was not compared. */
+  readonly group: number | null;
+  /** Why it was not compared with anything: it is alone at its version. */
+  readonly why: string | null;
   readonly against: string;
   /** Differences by class. What belongs to an object that is missing or extra counts with it, what is accepted does not. */
   readonly classes: Readonly<Record<DriftClass, number>>;
@@ -27,7 +29,7 @@ interface DifferenceSummary extends Pick<Difference, 'class' | 'change' | 'kind'
 }
 
 /** Each tenant's own part of what was found. */
-export function driftOutcomes({ groups, outcomes, reference }: FoundDrift): readonly Outcome<DriftValue>[] {
+export function driftOutcomes({ groups, outcomes, reference, alone }: FoundDrift): readonly Outcome<DriftValue>[] {
   const byTenant = new Map(
     groups.flatMap((group) => {
       const common = commonValue(group, reference.name);
@@ -36,15 +38,17 @@ export function driftOutcomes({ groups, outcomes, reference }: FoundDrift): read
   );
   return outcomes.map((outcome): Outcome<DriftValue> => {
     if (outcome.status !== 'done') return outcome;
-    return { ...outcome, value: { ...byTenant.get(outcome.tenant)!, unmodelled: outcome.value.unmodelled } };
+    const { unmodelled } = outcome.value;
+    const common = byTenant.get(outcome.tenant) ?? aloneValue(outcome.value, alone.get(outcome.tenant), reference.name);
+    return { ...outcome, value: { ...common, unmodelled } };
   });
 }
 
 /** The further keys of the json document. */
-export function driftExtra({ groups, reference, staleEntries }: FoundDrift): Readonly<Record<string, unknown>> {
+export function driftExtra({ groups, reference, notes, staleEntries }: FoundDrift): Readonly<Record<string, unknown>> {
   return {
     against: reference.name,
-    notes: reference.notes,
+    notes,
     groups: groups.map(groupJson),
     staleEntries: staleEntries.map(staleJson),
   };
@@ -59,11 +63,36 @@ function commonValue(group: DriftGroup, against: string): Omit<DriftValue, 'unmo
     version,
     major,
     group: number,
+    why: null,
     against,
-    classes: Object.fromEntries(driftClasses.map((each) => [each, count(each)])) as Record<DriftClass, number>,
+    classes: countClasses(count),
     differences: differences.map(summarize),
     accepted: accepted.length,
   };
+}
+
+/** No difference is told of it, and no sameness. */
+function aloneValue(
+  { shape, version, major }: TenantShape,
+  why: string | undefined,
+  against: string,
+): Omit<DriftValue, 'unmodelled'> {
+  if (why === undefined) throw new Error('a tenant is in no group, and nothing says why');
+  return {
+    shape,
+    version,
+    major,
+    group: null,
+    why,
+    against,
+    classes: countClasses(() => 0),
+    differences: [],
+    accepted: 0,
+  };
+}
+
+function countClasses(count: (each: DriftClass) => number): Record<DriftClass, number> {
+  return Object.fromEntries(driftClasses.map((each) => [each, count(each)])) as Record<DriftClass, number>;
 }
 
 function summarize(difference: Difference): DifferenceSummary {

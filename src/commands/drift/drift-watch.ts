@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts';
 import type { DriftClass } from '../../drift/fact.ts';
 import { type DriftChanges, findChanges } from '../../drift/watch-changes.ts';
 import { prepareWatchFile, readWatchFile, watchFile, writeWatchFile } from '../../drift/watch-file.ts';
-import { type KnownDifference, updateState, type WatchState } from '../../drift/watch-state.ts';
+import { type KnownDifference, type KnownDrift, updateState, type WatchState } from '../../drift/watch-state.ts';
 import { UsageError } from '../../errors.ts';
 import type { Outcome } from '../../fleet/outcome.ts';
 import type { Tenant } from '../../fleet/tenant.ts';
@@ -13,6 +13,7 @@ import { type Fleet, mergeOutcomes, withFleet } from '../open-fleet.ts';
 import { readDuration, readSwitch, readText } from '../read-options.ts';
 import { comparisonFlags, type DriftOptions, failOnFlag, readDriftOptions } from './drift-options.ts';
 import { type FoundDrift, findDrift } from './find-drift.ts';
+import { oweToSleeping } from './owed-drift.ts';
 import { scanChanged, type WatchScan } from './watch-scan.ts';
 import { describeWatch, type WatchSummary } from './watch-text.ts';
 
@@ -24,6 +25,8 @@ interface WatchOptions extends DriftOptions {
 
 /** `value` of a done outcome. */
 export interface WatchValue {
+  /** Why it was not compared with anything: it is alone at its version. What is known of its drift stays. */
+  readonly why: string | null;
   /** Whether its catalogue was read now, or is as it was when it last was. */
   readonly read: 'now' | 'unchanged';
   readonly shape: string;
@@ -55,7 +58,8 @@ const view: CommandView<WatchValue> = {
   columns: ['tenant', 'read', 'new', 'ended', 'known before'],
   row: (outcome, { verbose, quiet }) => {
     if (outcome.status !== 'done' || !(verbose || quiet === true)) return null;
-    const { read, standing, ended } = outcome.value;
+    const { read, why, standing, ended } = outcome.value;
+    if (why !== null) return [outcome.tenant.id, read, `not compared: ${why}`, '-', '-'];
     const texts = (differences: readonly KnownDifference[]) => differences.map(({ text }) => text).join('; ') || '-';
     const older = standing.filter(({ key }) => !outcome.value.new.some((fresh) => fresh.key === key));
     return [outcome.tenant.id, read, texts(outcome.value.new), texts(ended), texts(older)];
@@ -75,7 +79,7 @@ export const driftWatch: Command<WatchOptions, WatchValue> = {
   view,
   options: (raw: RawOptions) => readWatchOptions(raw),
   run: (context, options) =>
-    withFleet(context, { ...options, mode: 'read' }, (fleet) => watch(context, fleet, options)),
+    withFleet(context, { ...options, mode: 'read' }, (fleet) => watch(context, oweToSleeping(context, fleet), options)),
   canRetry: false,
 };
 
@@ -104,15 +108,13 @@ async function watch(context: Context, fleet: Fleet, options: WatchOptions): Pro
   });
   if (scan === null) throw new Error('nothing was scanned');
   const against = found.reference.name;
-  const changes = changesOf(found, before?.drift[against] ?? {}, context.now());
-  await keepState(context, fleet, file, { scan, against, changes });
+  const changes = changesOf(found, before?.drift.get(against) ?? new Map(), context.now());
+  const kept = { scan, against, changes };
   const outcomes = watchOutcomes(found, changes, scan, options);
   for (const outcome of [...fleet.rejected, ...outcomes]) context.emit({ type: 'settled', outcome });
-  return report(fleet, outcomes, {
-    against,
-    isFirst: before?.drift[against] === undefined,
-    notes: found.reference.notes,
-  });
+  const summary = { against, isFirst: before?.drift.has(against) !== true, notes: found.notes };
+  // What nobody got to read is told again the next time: better twice than never.
+  return { ...report(fleet, outcomes, summary), delivered: () => keepState(context, fleet, file, kept) };
 }
 
 /** A state that cannot be read any more costs one full scan, and the news of what was known. */
@@ -124,14 +126,10 @@ async function readState(context: Context, file: string): Promise<WatchState | n
   return null;
 }
 
-function changesOf(
-  { groups }: FoundDrift,
-  known: WatchState['drift'][string],
-  now: Date,
-): ReadonlyMap<Tenant, DriftChanges> {
+function changesOf({ groups }: FoundDrift, known: KnownDrift, now: Date): ReadonlyMap<Tenant, DriftChanges> {
   return new Map(
     groups.flatMap(({ members, differences }) => {
-      return members.map(({ tenant }) => [tenant, findChanges(known[tenant.id] ?? [], differences, now)] as const);
+      return members.map(({ tenant }) => [tenant, findChanges(known.get(tenant.id) ?? [], differences, now)] as const);
     }),
   );
 }
@@ -165,13 +163,14 @@ function watchOutcomes(
   return found.outcomes.map((outcome): Outcome<WatchValue> => {
     if (outcome.status !== 'done') return outcome;
     const change = changes.get(outcome.tenant);
-    if (change === undefined) throw new Error(`tenant ${outcome.tenant.id} was not compared`);
+    const why = found.alone.get(outcome.tenant) ?? null;
+    if (change === undefined && why === null) throw new Error(`tenant ${outcome.tenant.id} was not compared`);
     const { shape, version, major } = outcome.value;
-    const { fresh, ended, standing } = change;
+    const { fresh, ended, standing } = change ?? { fresh: [], ended: [], standing: [] };
     const read = scanned.has(outcome.tenant) ? 'now' : 'unchanged';
     return {
       ...outcome,
-      value: { read, shape, version, major, new: fresh, ended, standing },
+      value: { read, why, shape, version, major, new: fresh, ended, standing },
       finding: (failOnAny ? standing : fresh).some(counts),
     };
   });
@@ -192,12 +191,13 @@ function report(
     ended: sum(({ ended }) => ended.length),
     standing: sum(({ standing }) => standing.length),
   };
+  const all = mergeOutcomes<WatchValue>(fleet.selected, fleet.rejected, outcomes);
   return {
-    outcomes: mergeOutcomes<WatchValue>(fleet.selected, fleet.rejected, outcomes),
+    outcomes: all,
     run: null,
     environment,
     sources: fleet.sources,
-    text: describeWatch({ environment, outcomes, totals: fleetTotals, ...facts }),
+    text: describeWatch({ environment, outcomes: all, totals: fleetTotals, ...facts }),
     extra: { against: facts.against, notes: facts.notes, isFirst: facts.isFirst, fleet: fleetTotals },
   };
 }

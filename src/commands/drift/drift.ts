@@ -10,6 +10,7 @@ import { comparisonFlags, type DriftOptions, failOnFlag, readDriftOptions } from
 import { describeDrift } from './drift-text.ts';
 import { type DriftValue, driftExtra, driftOutcomes } from './drift-value.ts';
 import { type DriftGroup, findDrift } from './find-drift.ts';
+import { oweToSleeping } from './owed-drift.ts';
 
 /** In one line of a table or a test report; all of them are in the groups. */
 const shownInRow = 5;
@@ -19,7 +20,8 @@ const view: CommandView<DriftValue> = {
   row: (outcome, { verbose, quiet }) => {
     // The groups say it better than a line for each of their tenants.
     if (outcome.status !== 'done' || !(verbose || quiet === true)) return null;
-    const { group, classes, differences } = outcome.value;
+    const { group, why, classes, differences } = outcome.value;
+    if (why !== null) return [outcome.tenant.id, '-', '-', `not compared: ${why}`];
     const present = driftClasses.filter((each) => classes[each] > 0);
     const texts = foldDifferences(differences).map(({ difference }) => difference.text);
     const more = texts.length - shownInRow;
@@ -41,8 +43,9 @@ export const drift: Command<DriftOptions, DriftValue> = {
   flags: [...selectionFlags, ...comparisonFlags, failOnFlag, ...limitFlags],
   view,
   options: readDriftOptions,
-  run: (context, options) => withFleet(context, { ...options, mode: 'read' }, (fleet) => run(context, fleet, options)),
-  // The majority of those that failed is not the majority of all.
+  run: (context, options) =>
+    withFleet(context, { ...options, mode: 'read' }, (fleet) => run(context, oweToSleeping(context, fleet), options)),
+  // It changes nothing: whoever wants an answer for more runs it again.
   canRetry: false,
 };
 
@@ -51,7 +54,7 @@ async function run(context: Context, fleet: Fleet, options: DriftOptions): Promi
   const found = await findDrift(context, fleet, fleet.tenants, options);
   const findings = new Set(found.groups.filter((group) => isFinding(group, options)).map(({ number }) => number));
   const compared = driftOutcomes(found).map((outcome): Outcome<DriftValue> => {
-    return outcome.status === 'done' ? { ...outcome, finding: findings.has(outcome.value.group) } : outcome;
+    return outcome.status === 'done' ? { ...outcome, finding: findings.has(outcome.value.group ?? 0) } : outcome;
   });
   for (const outcome of [...fleet.rejected, ...compared]) context.emit({ type: 'settled', outcome });
   return {

@@ -1,19 +1,20 @@
 import path from 'node:path';
 import type { Context } from '../../context.ts';
 import { type AcceptedDifference, acceptDifferences, acceptsAny } from '../../drift/accepted.ts';
-import { compareFacts, type Difference } from '../../drift/compare.ts';
-import type { FactSet, TenantShape } from '../../drift/fact.ts';
-import { groupByShape, type ScannedTenant, type ShapeGroup } from '../../drift/group.ts';
-import type { Held, NotHeld, Reference } from '../../drift/reference.ts';
-import { type Failure, RefusedError, UsageError } from '../../errors.ts';
+import type { Difference } from '../../drift/compare.ts';
+import type { TenantShape } from '../../drift/fact.ts';
+import { groupByShape, type ScannedTenant } from '../../drift/group.ts';
+import type { Reference } from '../../drift/reference.ts';
 import { type AcceptedEntry, coversTenant, isOver } from '../../fleet/accepted-drift.ts';
 import type { Outcome } from '../../fleet/outcome.ts';
 import type { Tenant } from '../../fleet/tenant.ts';
-import { toFailure } from '../../postgres/failure.ts';
+import { listNames, plural } from '../../words.ts';
 import type { Fleet } from '../open-fleet.ts';
+import { type ComparedGroup, compareGroups, type UncomparedGroup } from './compare-groups.ts';
 import type { ComparisonOptions } from './drift-options.ts';
 import { makeReference } from './open-reference.ts';
-import { readTenantFacts, scanFleet } from './scan-fleet.ts';
+import { scanFleet } from './scan-fleet.ts';
+import { scanVoters } from './scan-voters.ts';
 
 /** Tenants that look the same, are held to the same, and of whom the same is accepted: one answer for all of them. */
 export interface DriftGroup {
@@ -30,6 +31,8 @@ export interface DriftGroup {
   readonly accepted: readonly AcceptedDifference[];
   /** Keys of facts that are equal only because the tenant's own names were put aside. */
   readonly templated: readonly string[];
+  /** Given when what they are held to could be something else with the same right. */
+  readonly doubt?: string;
 }
 
 /** An entry of the file of accepted differences that is not what it was. */
@@ -43,36 +46,15 @@ export interface StaleEntry {
 
 export interface FoundDrift {
   readonly reference: Reference;
+  /** What a reader of the answer should know of how it came about, a line each. */
+  readonly notes: readonly string[];
   readonly groups: readonly DriftGroup[];
   readonly staleEntries: readonly StaleEntry[];
   /** Of all that were scanned: `done` with the shape, or why there is no answer, those that could not be compared included. */
   readonly outcomes: readonly Outcome<TenantShape>[];
+  /** Those of them that are alone where they are, with the words for it: they are `done`, and in no group. */
+  readonly alone: ReadonlyMap<Tenant, string>;
 }
-
-/** Groups whose facts are read side by side. */
-const readingAtOnce = 4;
-/** A representative that is locked or gone by now has others that look the same. */
-const mostReaders = 3;
-
-/** What differs between a group's tenants and what they are held to; or why that cannot be said. */
-type Compared = ComparedGroup | { readonly group: ShapeGroup; readonly noAnswer: NoAnswer };
-
-interface HeldGroup {
-  readonly group: ShapeGroup;
-  readonly held: Held | NotHeld;
-}
-
-interface ComparedGroup {
-  readonly group: ShapeGroup;
-  readonly differences: readonly Difference[];
-  readonly templated: readonly string[];
-}
-
-type NoAnswer =
-  | { readonly status: 'failed'; readonly step: string; readonly error: Failure }
-  | { readonly status: 'interrupted'; readonly step: string };
-
-const step = 'comparing';
 
 /** Scans tenants, and compares one of each shape with what it is held to, in full. */
 export async function findDrift(
@@ -83,28 +65,40 @@ export async function findDrift(
   scan = scanFleet,
 ): Promise<FoundDrift> {
   const entries = await readAccepted(context, fleet, options);
-  const outcomes = await scan(context, fleet, tenants);
-  const scanned = outcomes.flatMap(({ tenant, ...outcome }) => {
-    return outcome.status === 'done' ? [{ tenant, shape: outcome.value }] : [];
-  });
-  const reference = await makeReference(context, fleet, { against: options.against, scanned });
-  const compared = await compareGroups(context, fleet, groupByHeld(groupByShape(scanned), reference));
-  const unanswered = new Map(
-    compared.flatMap((each) =>
-      'noAnswer' in each ? each.group.members.map(({ tenant }) => [tenant, each.noAnswer] as const) : [],
-    ),
-  );
+  const { against } = options;
+  const { outcomes, scanned, voters, notes } = await scanVoters(context, fleet, tenants, { against, scan });
+  const reference = await makeReference(context, fleet, { against, scanned, voters });
+  const compared = await compareGroups(context, fleet, groupByShape(scanned), reference);
   const known = compared.filter((each) => 'differences' in each);
+  const open = compared.filter((each) => 'noAnswer' in each);
+  // A run in which nobody was compared must not look like one without drift.
+  const alone = known.length === 0 ? [] : open.filter((each) => each.alone !== undefined);
+  const unanswered = byTenant(open.filter((each) => !alone.includes(each)));
   return {
     reference,
+    notes: [...notes, ...reference.notes, ...describeAlone(alone)],
+    alone: new Map([...byTenant(alone)].map(([tenant, { alone: why = '' }]) => [tenant, why])),
     groups: numberGroups(known.flatMap((each) => splitByAccepted(each, entries, context.now()))),
     staleEntries: findStale(known, entries, context.now()),
     outcomes: outcomes.map((outcome) => {
       const { tenant, durationMs } = outcome;
-      const noAnswer = unanswered.get(tenant);
-      return noAnswer === undefined ? outcome : { tenant, durationMs, ...noAnswer };
+      const open = unanswered.get(tenant);
+      return open === undefined ? outcome : { tenant, durationMs, ...open.noAnswer };
     }),
   };
+}
+
+function byTenant(groups: readonly UncomparedGroup[]): ReadonlyMap<Tenant, UncomparedGroup> {
+  return new Map(groups.flatMap((each) => each.group.members.map(({ tenant }) => [tenant, each] as const)));
+}
+
+function describeAlone(groups: readonly UncomparedGroup[]): readonly string[] {
+  const names = groups.flatMap(({ group: { members, version } }) =>
+    members.map(({ tenant }) => `${tenant.id} (${version ?? 'no migration'})`),
+  );
+  if (names.length === 0) return [];
+  const own = names.length === 1 ? 'alone at its version' : 'alone at their version';
+  return [`${plural(names.length, 'tenant')} could not be compared, ${own}: ${listNames(names)}`];
 }
 
 async function readAccepted(
@@ -119,72 +113,9 @@ async function readAccepted(
   return readAcceptedDrift(file, accepted ?? (path.relative(context.cwd, file) || file));
 }
 
-/** Tenants of one shape may be held to different things: a template in each database, the migrations that they had. */
-function groupByHeld(groups: readonly ShapeGroup[], reference: Reference): readonly HeldGroup[] {
-  return groups.flatMap((group) => {
-    const held = group.members.map((member) => ({ member, held: reference.factsFor(member) }));
-    const parts = Map.groupBy(held, (each) => ('why' in each.held ? `why ${each.held.why}` : `key ${each.held.key}`));
-    return [...parts.values()].map((part) => {
-      return { held: part[0]!.held, group: { ...group, members: part.map(({ member }) => member) } };
-    });
-  });
-}
-
-/** A few at a time; in the order of the groups. */
-async function compareGroups(
-  context: Context,
-  fleet: Fleet,
-  groups: readonly HeldGroup[],
-): Promise<readonly Compared[]> {
-  const compared: Compared[] = [];
-  const queue = groups.entries();
-  const worker = async () => {
-    for (const [index, { group, held }] of queue) {
-      compared[index] = context.interrupts.stop.aborted
-        ? { group, noAnswer: { status: 'interrupted', step } }
-        : await compareGroup(context, fleet, group, held);
-    }
-  };
-  await Promise.all(Array.from({ length: readingAtOnce }, worker));
-  return compared;
-}
-
-async function compareGroup(
-  context: Context,
-  fleet: Fleet,
-  group: ShapeGroup,
-  held: Held | NotHeld,
-): Promise<Compared> {
-  if ('why' in held) {
-    const { why, hint } = held;
-    const error = { message: why, code: 'no-reference', ...(hint === undefined ? {} : { hint }) };
-    return { group, noAnswer: { status: 'failed', step, error } };
-  }
-  try {
-    const [expected, actual] = await Promise.all([held.facts(), readOneOf(context, fleet, group)]);
-    return { group, differences: compareFacts(expected, actual), templated: actual.templated };
-  } catch (error) {
-    // A guard's word, or a mistake in what was asked for, is about the whole command.
-    if (error instanceof UsageError || error instanceof RefusedError) throw error;
-    return { group, noAnswer: { status: 'failed', step, error: toFailure(error) } };
-  }
-}
-
-async function readOneOf(context: Context, fleet: Fleet, { members }: ShapeGroup): Promise<FactSet> {
-  let lastError: unknown;
-  for (const { tenant } of members.slice(0, mostReaders)) {
-    try {
-      return await readTenantFacts(context, fleet, tenant);
-    } catch (error) {
-      lastError = error;
-    }
-  }
-  throw lastError;
-}
-
 /** Tenants of one shape for whom the same entries count. */
 function splitByAccepted(
-  { group, differences, templated }: ComparedGroup,
+  { group, differences, templated, doubt }: ComparedGroup,
   entries: readonly AcceptedEntry[],
   now: Date,
 ): readonly Omit<DriftGroup, 'number'>[] {
@@ -196,7 +127,8 @@ function splitByAccepted(
   return [...parts].map(([covering, members]) => {
     const own = useful.filter((_, index) => covering.split(',').includes(String(index)));
     const { open, accepted } = acceptDifferences(differences, own);
-    return { major, version, shape, members, differences: open, accepted, templated };
+    const answer = { major, version, shape, members, differences: open, accepted, templated };
+    return doubt === undefined ? answer : { ...answer, doubt };
   });
 }
 

@@ -1,6 +1,11 @@
 import { definitionLines, describeDifference } from '../../drift/describe-difference.ts';
+import { fillIn } from '../../drift/fix/fill-in.ts';
 import type { Unsupported } from '../../drift/fix/fix-scope.ts';
-import { isLosing, scriptOf } from '../../drift/fix/plan-fix.ts';
+import { type FixPlan, isLosing, scriptOf } from '../../drift/fix/plan-fix.ts';
+import { printingPath } from '../../drift/own-names.ts';
+import { ownNames } from '../../drift/scan-batch.ts';
+import { TenantError } from '../../errors.ts';
+import { type Tenant, tenantSchema } from '../../fleet/tenant.ts';
 import { listNames, plural } from '../../words.ts';
 import type { FixOptions } from './fix-options.ts';
 import type { GroupFix } from './plan-fixes.ts';
@@ -60,21 +65,37 @@ export function fixExtra(fixes: readonly GroupFix[], against: string): Readonly<
   };
 }
 
-/** All groups in one text, a part each: who it is for stands above it. */
+/** All groups in one text, a part for each tenant with its own names in it: what it is for stands above it. */
 export function fixScript(fixes: readonly GroupFix[], against: string): string {
-  const parts = fixes.map((each) => {
-    const { group, plan } = each;
+  const parts = fixes.flatMap(({ group, plan }) => {
     const ids = group.members.map(({ tenant }) => tenant.id);
     const head = [
       `-- ${plural(ids.length, 'tenant')}, held to ${against}: ${oneLine(ids.join(', '))}`,
-      '-- Names are those of the tenant: run it with its schema as search_path, in one transaction.',
       ...plan.unsupported.map(
-        ({ difference, why }) => `-- not fixed: ${oneLine(describeDifference(difference))} (${why})`,
+        ({ difference, why }) => `-- not fixed: ${oneLine(describeDifference(difference))} (${oneLine(why)})`,
       ),
     ];
-    return [...head, 'SET LOCAL check_function_bodies = off;', scriptOf(plan)].join('\n');
+    const texts = plan.statements.length === 0 ? [] : group.members.map(({ tenant }) => tenantScript(tenant, plan));
+    return [`${head.join('\n')}\n`, ...texts];
   });
   return parts.length === 0 ? '-- no tenant differs\n' : parts.join('\n');
+}
+
+/** It ends with the transaction, so that no setting of one tenant counts for the next. */
+function tenantScript(tenant: Tenant, { statements }: FixPlan): string {
+  const { id, server, database } = tenant;
+  const head = `-- ${oneLine(`tenant ${id}: database ${database} of server ${server}`)}\n`;
+  try {
+    const texts = statements.map((each) => `${fillIn(each, ownNames(tenant))};\n`);
+    return [
+      ...[head, 'BEGIN;\n', `SET LOCAL search_path = ${printingPath(tenantSchema(tenant))};\n`],
+      ...['SET LOCAL standard_conforming_strings = on;\n', 'SET LOCAL check_function_bodies = off;\n'],
+      ...[...texts, 'COMMIT;\n'],
+    ].join('');
+  } catch (error) {
+    if (!(error instanceof TenantError)) throw error;
+    return `${head}-- not written: ${oneLine(error.message)}\n`;
+  }
 }
 
 /** A name with a line end in it must not begin a line of its own. */

@@ -15,8 +15,10 @@ export type Against =
 
 export interface ReferenceOptions {
   readonly against: Against;
-  /** All tenants that the scan has an answer for: the majority is theirs. */
+  /** The tenants to be held to it. */
   readonly scanned: readonly ScannedTenant[];
+  /** All tenants that a scan has an answer for, `scanned` among them: the majority is theirs. */
+  readonly voters: readonly ScannedTenant[];
 }
 
 /**
@@ -26,11 +28,11 @@ export interface ReferenceOptions {
 export async function makeReference(
   context: Context,
   fleet: Fleet,
-  { against, scanned }: ReferenceOptions,
+  { against, scanned, voters }: ReferenceOptions,
 ): Promise<Reference> {
   switch (against.kind) {
     case 'majority':
-      return majorityReference(scanned, (tenant) => readTenantFacts(context, fleet, tenant));
+      return majorityReference({ voters, held: scanned }, (tenant) => readTenantFacts(context, fleet, tenant));
     case 'migrations':
       return migrationsReference(context, fleet, scanned);
     case 'tenant':

@@ -52,8 +52,9 @@ async function planGroup(
   const [expected, actual] = await Promise.all([held.facts(), readTenantFacts(context, fleet, first.tenant)]);
   const entries = group.accepted.map(({ entry }) => entry);
   const planFor = (facts: FactSet) => {
-    const { open } = acceptDifferences(compareFacts(expected, facts), entries);
-    return planFix({ reference: expected, actual: facts, differences: open, allowDrop });
+    const { accepted } = acceptDifferences(compareFacts(expected, facts), entries);
+    const alone = accepted.map(({ difference }) => difference);
+    return planFix({ reference: expected, actual: facts, accepted: alone, allowDrop });
   };
   return { group, plan: planFor(actual), planFor };
 }

@@ -47,8 +47,8 @@ export async function migrationsReference(
   for (const each of scanned) {
     const standing = standings.get(each.tenant);
     if (standing === undefined || 'why' in standing) continue;
-    const site: Site = sites.get(siteKey(each)) ?? { sets: new Map(), members: [] };
-    sites.set(siteKey(each), site);
+    const site: Site = sites.get(siteKey(fleet, each)) ?? { sets: new Map(), members: [] };
+    sites.set(siteKey(fleet, each), site);
     site.members.push(each);
     site.sets.set(setKey(standing), standing);
   }
@@ -63,7 +63,7 @@ export async function migrationsReference(
     factsFor: (each) => {
       const standing = standings.get(each.tenant) ?? { why: 'its history was not read' };
       if ('why' in standing) return standing;
-      const key = `${siteKey(each)} ${setKey(standing)}`;
+      const key = `${siteKey(fleet, each)} ${setKey(standing)}`;
       const facts = built.get(key) ?? { why: 'the migrations were not built' };
       return 'why' in facts ? facts : { key: `migrations ${key}`, facts: async () => facts };
     },
@@ -87,9 +87,14 @@ function readStanding(outcome: Outcome<Survey>, { migrations }: MigrationFolder)
   return migrations.filter(({ name }) => names.has(name));
 }
 
-/** A schema and a database are built differently: files may say `public.` */
-function siteKey({ tenant, shape }: ScannedTenant): string {
-  return `${shape.major} ${tenant.schema === null ? 'databases' : 'schemas'}`;
+/**
+ * A schema and a database are built differently: files may say `public.`. Without a role of the tenant's own, what is
+ * made belongs to the login role, and servers may have different ones.
+ */
+function siteKey({ servers }: Fleet, { tenant, shape }: ScannedTenant): string {
+  const { schema, role, server, database } = tenant;
+  const owner = role === null ? `login ${servers.settings(server, database).user}` : 'role';
+  return JSON.stringify([shape.major, schema === null ? 'databases' : 'schemas', owner]);
 }
 
 function setKey(set: MigrationSet): string {

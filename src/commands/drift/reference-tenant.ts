@@ -8,6 +8,7 @@ import { type Tenant, tenantSchema } from '../../fleet/tenant.ts';
 import { toFailure } from '../../postgres/failure.ts';
 import { plural } from '../../words.ts';
 import { type Fleet, groupByPlace, withFleet } from '../open-fleet.ts';
+import { leftAlone } from '../rejected.ts';
 import { readTenantFacts } from './scan-fleet.ts';
 
 /** All tenants of one PostgreSQL major held to one tenant, selected or not. */
@@ -50,6 +51,7 @@ async function readById(context: Context, fleet: Fleet, id: string): Promise<Fac
     async (beside) => {
       const rejected = beside.rejected.find(({ tenant }) => tenant.id === id);
       if (rejected?.status === 'failed') throw new TenantError(rejected.error);
+      if (rejected?.status === 'skipped') throw leftAlone(rejected);
       const found = beside.tenants.find((tenant) => tenant.id === id);
       if (found !== undefined) return readTenantFacts(context, beside, found);
       throw new UsageError(`no tenant to compare with is called ${JSON.stringify(id)}`, {

@@ -12,8 +12,8 @@ import { readFleet } from '../read-fleet.ts';
 import { BlockerWatch } from '../watch-blockers.ts';
 
 /**
- * Reads the shapes of tenants, in order of `tenants`. The phase is shown; a tenant's reading is no outcome of the command
- * yet, so it is not. One that is locked, missing or cannot be reached has an outcome that says so.
+ * Reads the shapes of tenants, in order of `tenants`. Progress counts them; a tenant's reading is no outcome of the command
+ * yet, so it is not shown. One that is locked, missing or cannot be reached has an outcome that says so.
  */
 export function scanFleet(context: Context, fleet: Fleet, tenants: readonly Tenant[]): Promise<Outcome<TenantShape>[]> {
   const access = placeAccess(fleet, tenants);

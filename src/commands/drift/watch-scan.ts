@@ -29,7 +29,7 @@ export async function scanChanged(
   const marks = await readMarks(context, fleet, tenants);
   const unchanged = new Map<Tenant, RememberedTenant>();
   for (const tenant of tenants) {
-    const known = state?.program === context.version ? state.tenants[tenant.id] : undefined;
+    const known = state?.program === context.version ? state.tenants.get(tenant.id) : undefined;
     const mark = marks.get(tenant);
     if (known === undefined || mark === undefined || !holds(known, tenant, mark)) continue;
     if (Date.parse(known.readAt) >= trustSinceMs) unchanged.set(tenant, known);

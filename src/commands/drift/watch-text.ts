@@ -35,8 +35,15 @@ export function describeWatch({
     ...section('new drift', fresh),
     ...section('ended', ended),
     ...(older > 0 ? [`${plural(older, 'difference')} known before`] : []),
-    ...(totals.standing === 0 ? ['no drift'] : []),
+    ...(totals.standing === 0 ? describeNone(outcomes) : []),
   ];
+}
+
+/** Only of those who were compared can it be said. */
+function describeNone(outcomes: readonly Outcome<WatchValue>[]): readonly string[] {
+  const compared = outcomes.filter((outcome) => outcome.status === 'done' && outcome.value.why === null).length;
+  if (compared === outcomes.length) return ['no drift'];
+  return compared === 0 ? [] : [`no drift in the ${plural(compared, 'tenant')} that could be compared`];
 }
 
 function section(title: string, lines: readonly string[]): readonly string[] {

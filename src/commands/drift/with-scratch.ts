@@ -1,10 +1,10 @@
 import type { Context } from '../../context.ts';
-import { dropLeftovers, markScratch, scratchName } from '../../drift/scratch-leftovers.ts';
+import { dropLeftovers, markScratch, scratchName, unusedComment } from '../../drift/scratch-leftovers.ts';
 import { RefusedError, StoppedError } from '../../errors.ts';
 import type { Tenant } from '../../fleet/tenant.ts';
 import { cancelledBy } from '../../postgres/cancelling.ts';
 import { toFailure } from '../../postgres/failure.ts';
-import { createScratchDatabase, dropScratchDatabase } from '../../postgres/scratch-database.ts';
+import { createDatabaseLike, dropScratchDatabase } from '../../postgres/scratch-database.ts';
 import type { Session } from '../../postgres/session.ts';
 import { errorCode, sqlStates } from '../../postgres/sqlstates.ts';
 import { applicationName, prepareReader } from '../../postgres/tenant-session.ts';
@@ -14,13 +14,15 @@ import type { Fleet } from '../open-fleet.ts';
 export interface Scratch {
   readonly session: Session;
   readonly database: string;
+  /** What of the model's database it has not, for want of rights; a line each. */
+  readonly lacking: readonly string[];
 }
 
 /** Runs that were begun in this process, each with a number of its own. */
 const counts = new WeakMap<Fleet, number>();
 
 /**
- * Makes a scratch database on the server of a tenant, and drops it whatever becomes of the work. Refuses (5) where none
+ * Makes a scratch database like a tenant's beside it, and drops it whatever becomes of the work. Refuses (5) where none
  * can be made. A killed run leaves it behind; the next one finds and drops it.
  */
 export async function withScratch<T>(
@@ -39,12 +41,12 @@ export async function withScratch<T>(
       await prepareReader(session, applicationName(fleet.run, 'drift'));
       return admin(session);
     });
-  await beside((session) => create(session, server, name));
+  const lacking = await beside((session) => create(session, server, name, fleet.run));
   try {
     return await fleet.pools.use(server, name, async (session) => {
       // The one session stays until the end: it is what says that this run lives.
       await markScratch(session, name, fleet.run);
-      return await cancelledBy(cancel, session, () => work({ session, database: name }));
+      return await cancelledBy(cancel, session, () => work({ session, database: name, lacking }));
     });
   } catch (error) {
     refuseStopped(stop);
@@ -54,10 +56,11 @@ export async function withScratch<T>(
   }
 }
 
-async function create(session: Session, server: string, name: string): Promise<void> {
+async function create(session: Session, server: string, name: string, run: string): Promise<readonly string[]> {
   await dropLeftovers(session);
+  const comment = await unusedComment(session, run);
   try {
-    await createScratchDatabase(session, name);
+    return await createDatabaseLike(session, name, { comment });
   } catch (error) {
     const why = refusals[errorCode(error) ?? ''];
     if (why === undefined) throw error;

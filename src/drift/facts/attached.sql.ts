@@ -1,5 +1,5 @@
-import type { FactKind } from './fact-kind.ts';
-import { inLiterals, publicationName, quoted, roleName } from './words.sql.ts';
+import { type FactKind, printed } from './fact-kind.ts';
+import { publicationName, quoted, roleName } from './words.sql.ts';
 
 const enabledWord = (letter: string) =>
   `CASE ${letter} WHEN 'O' THEN 'enabled' WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always' END`;
@@ -11,7 +11,7 @@ const trigger: FactKind = {
   name: `r.name || '.' || ${quoted('t.tgname')}`,
   table: 'r.name',
   attributes: {
-    definition: inLiterals('pg_catalog.pg_get_triggerdef(t.oid, true)'),
+    definition: printed('pg_catalog.pg_get_triggerdef(t.oid, true)'),
     enabled: ['security', enabledWord('t.tgenabled')],
     inherited: 't.tgparentid <> 0',
   },
@@ -24,7 +24,7 @@ const rule: FactKind = {
   name: `r.name || '.' || ${quoted('w.rulename')}`,
   table: 'r.name',
   attributes: {
-    definition: inLiterals('pg_catalog.pg_get_ruledef(w.oid, true)'),
+    definition: printed('pg_catalog.pg_get_ruledef(w.oid, true)'),
     enabled: ['security', enabledWord('w.ev_enabled')],
   },
 };
@@ -41,13 +41,13 @@ const policy: FactKind = {
     roles: `(SELECT pg_catalog.array_agg(n.name ORDER BY n.name COLLATE "C") FROM (
         SELECT CASE WHEN u.oid = 0 THEN 'PUBLIC' ELSE ${roleName('u.oid')} END AS name
           FROM pg_catalog.unnest(p.polroles) u(oid)) n)`,
-    using: inLiterals('pg_catalog.pg_get_expr(p.polqual, p.polrelid)'),
-    'with check': inLiterals('pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)'),
+    using: printed('pg_catalog.pg_get_expr(p.polqual, p.polrelid)'),
+    'with check': printed('pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)'),
   },
 };
 
 /** Publications belong to the database; that the tenant's table is in one is the tenant's. */
-function publishedTable(major: number): FactKind {
+export function publishedTable(major: number): FactKind {
   return {
     kind: 'publication',
     class: 'structural',
@@ -62,11 +62,9 @@ function publishedTable(major: number): FactKind {
             columns: `(SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attname COLLATE "C")
               FROM pg_catalog.unnest(m.prattrs::pg_catalog.int2[]) n(attnum)
               JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum = n.attnum)`,
-            where: inLiterals('pg_catalog.pg_get_expr(m.prqual, m.prrelid)'),
+            where: printed('pg_catalog.pg_get_expr(m.prqual, m.prrelid)'),
           },
   };
 }
 
-export function attachedKinds(major: number): readonly FactKind[] {
-  return [trigger, rule, policy, publishedTable(major)];
-}
+export const attachedKinds: readonly FactKind[] = [trigger, rule, policy];

@@ -1,12 +1,17 @@
-import type { FactKind } from './fact-kind.ts';
-import { freeOptions, inLiterals, named, options, quoted, roleName, typeName } from './words.sql.ts';
+import { type FactKind, printed } from './fact-kind.ts';
+import { catalogue, freeOptions, named, options, quoted, roleName, typeName } from './words.sql.ts';
 
 const storageWord = (letter: string) =>
   `CASE ${letter} WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END`;
 
 /** Asked for only where there is one: most columns have none. */
-const expression = inLiterals(`(SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d
-  WHERE d.adrelid = c.attrelid AND d.adnum = c.attnum)`);
+const expression = (
+  relation: string,
+) => `(SELECT pg_catalog.pg_get_expr(d.adbin, ${relation}) FROM pg_catalog.pg_attrdef d
+  WHERE d.adrelid = c.attrelid AND d.adnum = c.attnum)`;
+
+/** No default names a column: printed without its table, which need not be opened for it then. */
+const defaultValue = expression('0');
 
 const storage = `CASE WHEN c.attstorage <> t.typstorage THEN ${storageWord('c.attstorage')} END`;
 const compression = `CASE c.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END`;
@@ -16,17 +21,20 @@ const column: FactKind = {
   kind: 'column',
   class: 'structural',
   from: `col c JOIN pg_catalog.pg_type t ON t.oid = c.atttypid
-    LEFT JOIN seq q ON q.owner_table = c.attrelid AND q.owner_column = c.attnum AND q.is_identity AND c.attidentity <> ''
-    LEFT JOIN pg_catalog.pg_sequence s ON s.seqrelid = q.oid WHERE c.relkind IN ('r', 'p', 'f')`,
+    LEFT JOIN LATERAL (
+      SELECT q.* FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid
+       WHERE c.attidentity <> '' AND d.refclassid = ${catalogue('pg_class')} AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum
+         AND d.classid = ${catalogue('pg_class')} AND d.objsubid = 0 AND d.deptype = 'i' OFFSET 0) s ON true
+   WHERE c.relkind IN ('r', 'p', 'f')`,
   name: 'c.name',
   table: 'c.table_name',
   attributes: {
     type: typeName('c.atttypid', 'c.atttypmod'),
     collation: `CASE WHEN c.attcollation <> t.typcollation THEN ${named('regcollation', 'c.attcollation')} END`,
     'not null': 'c.attnotnull',
-    default: `CASE WHEN c.atthasdef AND c.attgenerated = '' THEN ${expression} END`,
+    default: printed(`CASE WHEN c.atthasdef AND c.attgenerated = '' THEN ${defaultValue} END`),
     generated: `CASE c.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END`,
-    expression: `CASE WHEN c.attgenerated <> '' THEN ${expression} END`,
+    expression: printed(`CASE WHEN c.attgenerated <> '' THEN ${expression('d.adrelid')} END`),
     identity: `CASE c.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END`,
     'identity options': `CASE WHEN s.seqrelid IS NOT NULL THEN pg_catalog.format(
       'START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s %s', s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
@@ -52,7 +60,7 @@ const viewColumn: FactKind = {
   name: 'c.name',
   table: 'c.table_name',
   attributes: {
-    default: `CASE WHEN c.atthasdef THEN ${expression} END`,
+    default: printed(`CASE WHEN c.atthasdef THEN ${defaultValue} END`),
     storage: `CASE WHEN c.relkind = 'm' THEN ${storage} END`,
     compression,
     'statistics target': target,

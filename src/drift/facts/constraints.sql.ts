@@ -1,5 +1,5 @@
-import type { FactKind } from './fact-kind.ts';
-import { inLiterals, options, quoted } from './words.sql.ts';
+import { type FactKind, printed } from './fact-kind.ts';
+import { inLiterals, options, quoted, tablespaceName } from './words.sql.ts';
 
 /**
  * What PostgreSQL prints after a definition. It is told apart by the flags themselves, so that a constraint which was
@@ -29,10 +29,6 @@ export function constraintRows(major: number): string {
 )`;
 }
 
-/** An index of its own is known by its name, which somebody gave it. */
-const accessMethodTablespace = (alias: string) =>
-  `(SELECT t.spcname::text FROM pg_catalog.pg_tablespace t WHERE t.oid = ${alias}.reltablespace)`;
-
 const name = `k.table_name || ': ' || k.definition`;
 
 function constraint(major: number): FactKind {
@@ -49,10 +45,10 @@ function constraint(major: number): FactKind {
       deferrable: 'k.condeferrable',
       deferred: 'k.condeferred',
       ...(major >= 18 ? { enforced: ['broken', 'k.conenforced'] as const } : {}),
-      // Triggers do a foreign key's work: DISABLE TRIGGER ALL switches it off.
+      // Triggers do the work of a foreign key, and of what is deferrable: DISABLE TRIGGER ALL switches it off.
       enabled: [
         'security',
-        `k.contype <> 'f' OR NOT EXISTS (
+        `k.contype <> 'f' AND NOT k.condeferrable OR NOT EXISTS (
           SELECT FROM pg_catalog.pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O')`,
       ],
       local: 'k.conislocal',
@@ -62,7 +58,7 @@ function constraint(major: number): FactKind {
       clustered: 'x.indisclustered',
       'replica identity': 'x.indisreplident',
       options: options('i.reloptions'),
-      tablespace: accessMethodTablespace('i'),
+      tablespace: tablespaceName('i.reltablespace'),
     },
   };
 }
@@ -77,17 +73,18 @@ const constraintName: FactKind = {
   attributes: { name: 'k.conname::text' },
 };
 
+/** An index of its own is known by its name, which somebody gave it. */
 const index: FactKind = {
   kind: 'index',
   class: 'structural',
   // A foreign key's conindid is the index that it refers to, so the kinds that own theirs are named.
   from: `rel r JOIN pg_catalog.pg_index x ON x.indrelid = r.oid JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
     WHERE r.relhasindex AND r.relkind IN ('r', 'p', 'm')
-      AND NOT EXISTS (SELECT FROM con k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))`,
+      AND x.indexrelid NOT IN (SELECT k.conindid FROM con k WHERE k.contype IN ('p', 'u', 'x'))`,
   name: quoted('i.relname'),
   table: 'r.name',
   attributes: {
-    definition: inLiterals('pg_catalog.pg_get_indexdef(x.indexrelid, 0, true)'),
+    definition: printed('pg_catalog.pg_get_indexdef(x.indexrelid, 0, true)'),
     // A partitioned table's own index has no entries that could be wrong.
     valid: ['broken', `x.indisvalid OR i.relkind = 'I'`],
     ready: ['broken', 'x.indisready AND x.indislive'],
@@ -98,7 +95,7 @@ const index: FactKind = {
     'statistics targets': `CASE WHEN x.indexprs IS NOT NULL THEN (
       SELECT pg_catalog.array_agg(a.attnum::text || ': ' || a.attstattarget::text ORDER BY a.attnum)
         FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.oid AND a.attstattarget >= 0) END`,
-    tablespace: accessMethodTablespace('i'),
+    tablespace: tablespaceName('i.reltablespace'),
   },
 };
 

@@ -1,6 +1,5 @@
-import type { Attribute, FactKind } from './fact-kind.ts';
-import { privileges } from './privileges.sql.ts';
-import { catalogue, grants, inBody, inLiterals, named, quoted, roleName, settings, typeName } from './words.sql.ts';
+import { type Attribute, type FactKind, printed } from './fact-kind.ts';
+import { catalogue, inBody, inLiterals, named, quoted, roleName, settings, typeName } from './words.sql.ts';
 
 /** Functions by name and types of arguments, which is what makes one the same; those that come with a range type are its own. */
 export const functionRows = `fn AS MATERIALIZED (
@@ -15,7 +14,7 @@ const owner: Attribute = ['security', roleName('p.proowner')];
 /** What all kinds of routines have. */
 const routine: Readonly<Record<string, Attribute>> = {
   owner,
-  arguments: inLiterals('pg_catalog.pg_get_function_arguments(p.oid)'),
+  arguments: printed('pg_catalog.pg_get_function_arguments(p.oid)'),
   language: `(SELECT ${quoted('l.lanname')} FROM pg_catalog.pg_language l WHERE l.oid = p.prolang)`,
   definition: `coalesce(${inLiterals('CASE WHEN p.prosqlbody IS NOT NULL THEN pg_catalog.pg_get_function_sqlbody(p.oid) END')}, ${inBody('p.prosrc')})`,
   'sql body': 'p.prosqlbody IS NOT NULL',
@@ -49,7 +48,7 @@ const aggregate: FactKind = {
   table: 'NULL',
   attributes: {
     owner,
-    arguments: inLiterals('pg_catalog.pg_get_function_arguments(p.oid)'),
+    arguments: printed('pg_catalog.pg_get_function_arguments(p.oid)'),
     returns: 'pg_catalog.pg_get_function_result(p.oid)',
     parallel: routineAttribute('parallel'),
     kind: `CASE g.aggkind WHEN 'o' THEN 'ordered set' WHEN 'h' THEN 'hypothetical set' ELSE 'normal' END`,
@@ -80,6 +79,17 @@ function routineAttribute(name: 'parallel'): Attribute {
   return behaviour[name]!;
 }
 
+const procedure: FactKind = {
+  kind: 'procedure',
+  class: 'structural',
+  from: `fn p WHERE p.prokind = 'p'`,
+  name: 'p.name',
+  table: 'NULL',
+  attributes: routine,
+};
+
+export const uncommonFunctionKinds: readonly FactKind[] = [procedure, aggregate];
+
 export const functionKinds: readonly FactKind[] = [
   {
     kind: 'function',
@@ -89,19 +99,4 @@ export const functionKinds: readonly FactKind[] = [
     table: 'NULL',
     attributes: { ...routine, ...behaviour },
   },
-  {
-    kind: 'procedure',
-    class: 'structural',
-    from: `fn p WHERE p.prokind = 'p'`,
-    name: 'p.name',
-    table: 'NULL',
-    attributes: routine,
-  },
-  aggregate,
-  privileges({
-    from: 'fn p',
-    label: `CASE p.prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE 'function ' END || p.name`,
-    table: 'NULL',
-    grants: grants('p.proacl', 'routine', 'p.proowner'),
-  }),
 ];

@@ -1,13 +1,18 @@
-import { catalogue, historyTable, objects, quoted } from './words.sql.ts';
+import { catalogue, historyTable, quoted } from './words.sql.ts';
 
 const pgClass = catalogue('pg_class');
 
+const relation = `c.oid, c.relkind, c.relname, ${quoted('c.relname')} AS name, c.relnamespace, c.relowner, c.relacl, c.reltype,
+         c.relam, c.reltablespace, c.reltoastrelid, c.reloptions, c.relpersistence, c.relispartition, c.relispopulated,
+         c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloftype, c.relpartbound, c.relhasindex,
+         c.relhasrules, c.relhastriggers, c.relhassubclass`;
+
 /**
  * What the kinds of relations read: `rel` (tables, views, sequences, composite types), `seq` (with the column that owns
- * it), `col` (columns of what has rows). The history is left out, with its sequence.
+ * it), `col` (columns of what has rows), `att` (those, and others on which something was granted: `ctid`, a sequence's
+ * `last_value`). The history is left out, with its sequence.
  */
-export const relationRows = `${objects},
-found AS MATERIALIZED (
+export const relationRows = `found AS MATERIALIZED (
   SELECT o.objid AS oid FROM obj o WHERE o.classid = ${pgClass}
   UNION ALL
   SELECT t.typrelid FROM obj o JOIN pg_catalog.pg_type t ON t.oid = o.objid
@@ -22,20 +27,24 @@ found AS MATERIALIZED (
     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
    WHERE c.relkind = 'S' AND t.relname IS DISTINCT FROM '${historyTable}'
 ), rel AS MATERIALIZED (
-  SELECT c.oid, c.relkind, c.relname, ${quoted('c.relname')} AS name, c.relnamespace, c.relowner, c.relacl, c.reltype,
-         c.relam, c.reltablespace, c.reltoastrelid, c.reloptions, c.relpersistence, c.relispartition, c.relispopulated,
-         c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloftype, c.relpartbound, c.relhasindex,
-         c.relhasrules, c.relhastriggers, c.relhassubclass
+  SELECT ${relation}, NULL::text AS identity_of
     FROM found f JOIN pg_catalog.pg_class c ON c.oid = f.oid
-   WHERE c.relname <> '${historyTable}' AND (c.relkind <> 'S' OR c.oid IN (SELECT q.oid FROM seq q))
-), col AS MATERIALIZED (
-  SELECT r.name AS table_name, r.relkind, r.relowner, a.*, r.name || '.' || ${quoted('a.attname')} AS name
-    FROM rel r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-   WHERE r.relkind IN ('r', 'p', 'f', 'c', 'v', 'm')
+   WHERE c.relname <> '${historyTable}' AND c.relkind <> 'S'
+   UNION ALL
+  SELECT ${relation}, CASE WHEN q.is_identity THEN q.owned_by END
+    FROM seq q JOIN pg_catalog.pg_class c ON c.oid = q.oid
+   WHERE c.relname <> '${historyTable}'
+), att AS MATERIALIZED (
+  SELECT CASE WHEN r.identity_of IS NULL THEN r.name END AS table_name, r.relkind, r.relowner, a.*,
+         coalesce(r.identity_of, r.name) || '.' || ${quoted('a.attname')} AS name
+    FROM rel r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND NOT a.attisdropped
+     AND (a.attnum > 0 AND r.relkind <> 'S' OR a.attacl IS NOT NULL)
+), col AS NOT MATERIALIZED (
+  SELECT * FROM att WHERE attnum > 0 AND relkind <> 'S'
 )`;
 
 /** How an object of `rel` is called in facts about it: an identity's sequence goes by its column. */
 export const relationWord = `CASE r.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
   WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'type' ELSE 'table' END`;
 
-export const relationLabel = `${relationWord} || ' ' || coalesce((SELECT q.owned_by FROM seq q WHERE q.oid = r.oid AND q.is_identity), r.name)`;
+export const relationLabel = `${relationWord} || ' ' || coalesce(r.identity_of, r.name)`;

@@ -12,18 +12,12 @@ interface Labelled {
 }
 
 /** Comments and security labels on these objects. */
-export function remarksOn(
-  name: string,
-  labelled: readonly Labelled[],
-): { readonly rows: string; readonly kinds: readonly FactKind[] } {
+export function remarksOn(labelled: readonly Labelled[]) {
   const selects = labelled.map(
     ({ catalogue: owner, from, oid, label, table }) =>
       `SELECT ${catalogue(owner)}::oid AS class, ${oid} AS oid, ${label} AS label, ${table} AS table_name FROM ${from}`,
   );
-  return {
-    rows: `${name} AS MATERIALIZED (${selects.join('\nUNION ALL ')})`,
-    kinds: [comment(name), securityLabel(name)],
-  };
+  return { rows: `remark AS MATERIALIZED (${selects.join('\nUNION ALL ')})`, comment, securityLabel };
 }
 
 /** A column's remark hangs on its relation, with its number. */
@@ -32,29 +26,29 @@ const columnOf = (
 ) => `CASE WHEN ${alias}.objsubid = 0 THEN m.label ELSE 'column ' || m.table_name || '.' || (
   SELECT ${quoted('a.attname')} FROM pg_catalog.pg_attribute a WHERE a.attrelid = m.oid AND a.attnum = ${alias}.objsubid) END`;
 
-function comment(rows: string): FactKind {
-  return {
-    kind: 'comment',
-    class: 'cosmetic',
-    from: `${rows} m JOIN pg_catalog.pg_description d ON d.objoid = m.oid AND d.classoid = m.class`,
-    name: columnOf('d'),
-    table: 'm.table_name',
-    attributes: { text: inBody('d.description') },
-  };
-}
+const comment: FactKind = {
+  kind: 'comment',
+  class: 'cosmetic',
+  // Where nobody has said a word of anything, nothing is looked up: objects of users have numbers from 16384 on, and
+  // an extension brings a comment of its own.
+  from: `remark m JOIN pg_catalog.pg_description d ON d.objoid = m.oid AND d.classoid = m.class
+      WHERE EXISTS (SELECT FROM pg_catalog.pg_description e
+                     WHERE e.objoid >= 16384 AND e.classoid NOT IN (${catalogue('pg_extension')}, ${catalogue('pg_namespace')}))`,
+  name: columnOf('d'),
+  table: 'm.table_name',
+  attributes: { text: inBody('d.description') },
+};
 
-function securityLabel(rows: string): FactKind {
-  return {
-    kind: 'security label',
-    class: 'security',
-    // Few servers have a provider: where there is no label at all, nothing is looked up.
-    from: `${rows} m JOIN pg_catalog.pg_seclabel l ON l.objoid = m.oid AND l.classoid = m.class
+const securityLabel: FactKind = {
+  kind: 'security label',
+  class: 'security',
+  // Few servers have a provider: where there is no label at all, nothing is looked up.
+  from: `remark m JOIN pg_catalog.pg_seclabel l ON l.objoid = m.oid AND l.classoid = m.class
       WHERE EXISTS (SELECT FROM pg_catalog.pg_seclabel)`,
-    name: `${quoted('l.provider')} || ' on ' || ${columnOf('l')}`,
-    table: 'm.table_name',
-    attributes: { label: inBody('l.label') },
-  };
-}
+  name: `${quoted('l.provider')} || ' on ' || ${columnOf('l')}`,
+  table: 'm.table_name',
+  attributes: { label: inBody('l.label') },
+};
 
 const onRelation = (owner: string, alias: string, column: string, word: string, name: string): Labelled => ({
   catalogue: owner,
@@ -64,7 +58,7 @@ const onRelation = (owner: string, alias: string, column: string, word: string, 
   table: 'r.name',
 });
 
-export const relationRemarks = remarksOn('remark', [
+export const relationLabels: readonly Labelled[] = [
   {
     catalogue: 'pg_class',
     from: `rel r WHERE r.relkind <> 'c'`,
@@ -95,6 +89,13 @@ export const relationRemarks = remarksOn('remark', [
     label: `'constraint ' || ${quoted('k.conname')} || ' on ' || k.table_name`,
     table: 'k.table_name',
   },
+  {
+    catalogue: 'pg_constraint',
+    from: `typ t JOIN pg_catalog.pg_constraint k ON k.contypid = t.oid WHERE t.typtype = 'd'`,
+    oid: 'k.oid',
+    label: `'constraint ' || ${quoted('k.conname')} || ' on domain ' || t.name`,
+    table: 'NULL',
+  },
   onRelation('pg_trigger', 't', 'tgrelid', 'trigger', 'tgname'),
   onRelation('pg_rewrite', 'w', 'ev_class', 'rule', 'rulename'),
   onRelation('pg_policy', 'p', 'polrelid', 'policy', 'polname'),
@@ -105,20 +106,17 @@ export const relationRemarks = remarksOn('remark', [
     label: `'statistics ' || ${quoted('x.stxname')}`,
     table: `x.stxrelid::pg_catalog.regclass::text`,
   },
-]);
+];
 
 /** The same for what stands for itself in the schema. */
-export function remarksOnObjects(
+export function labelsOf(
   objects: readonly { readonly catalogue: string; readonly label: string; readonly where?: string }[],
-) {
-  return remarksOn(
-    'remark',
-    objects.map(({ catalogue: owner, label, where = 'true' }) => ({
-      catalogue: owner,
-      from: `obj o JOIN pg_catalog.${owner} x ON x.oid = o.objid AND o.classid = ${catalogue(owner)} WHERE ${where}`,
-      oid: 'x.oid',
-      label,
-      table: 'NULL',
-    })),
-  );
+): readonly Labelled[] {
+  return objects.map(({ catalogue: owner, label, where = 'true' }) => ({
+    catalogue: owner,
+    from: `obj o JOIN pg_catalog.${owner} x ON x.oid = o.objid AND o.classid = ${catalogue(owner)} WHERE ${where}`,
+    oid: 'x.oid',
+    label,
+    table: 'NULL',
+  }));
 }

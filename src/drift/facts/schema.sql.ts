@@ -1,5 +1,4 @@
 import type { FactKind } from './fact-kind.ts';
-import { privileges } from './privileges.sql.ts';
 import { catalogue, exploded, objectsOf, publicationName, roleName } from './words.sql.ts';
 
 /**
@@ -62,12 +61,14 @@ const publishedSchema: FactKind = {
 };
 
 /** A comment on the schema says whose it is: it is left out, as the tenant's name is. */
-export function schemaKinds(major: number): readonly FactKind[] {
-  return [
-    schema,
-    privileges({ from: schema.from, label: `'schema'`, table: 'NULL', grants: ownerGrants }),
-    defaultPrivileges,
-    securityLabel,
-    ...(major >= 15 ? [publishedSchema] : []),
-  ];
+const schemaPrivileges: FactKind = {
+  ...schema,
+  kind: 'privileges',
+  attributes: { grants: ownerGrants },
+};
+
+export const schemaKinds: readonly FactKind[] = [schema, schemaPrivileges];
+
+export function uncommonSchemaKinds(major: number): readonly FactKind[] {
+  return [defaultPrivileges, securityLabel, ...(major >= 15 ? [publishedSchema] : [])];
 }

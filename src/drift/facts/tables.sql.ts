@@ -1,7 +1,17 @@
-import type { Attribute, FactKind } from './fact-kind.ts';
-import { catalogue, freeOptions, inLiterals, named, options, quoted, roleName, typeName } from './words.sql.ts';
+import { type Attribute, type FactKind, printed } from './fact-kind.ts';
+import {
+  catalogue,
+  freeOptions,
+  named,
+  options,
+  quoted,
+  roleName,
+  serverName,
+  tablespaceName,
+  typeName,
+} from './words.sql.ts';
 
-const tablespace = `(SELECT t.spcname::text FROM pg_catalog.pg_tablespace t WHERE t.oid = r.reltablespace)`;
+const tablespace = tablespaceName('r.reltablespace');
 const accessMethod = `(SELECT m.amname::text FROM pg_catalog.pg_am m WHERE m.oid = r.relam)`;
 const toastOptions = `CASE WHEN r.reltoastrelid <> 0 THEN (
   SELECT ${options('t.reloptions')} FROM pg_catalog.pg_class t WHERE t.oid = r.reltoastrelid) END`;
@@ -22,7 +32,7 @@ const placement: Readonly<Record<string, Attribute>> = {
 const rowsOfTables: Readonly<Record<string, Attribute>> = {
   owner,
   inherits: parents,
-  'partition bound': `CASE WHEN r.relispartition THEN ${inLiterals('pg_catalog.pg_get_expr(r.relpartbound, r.oid)')} END`,
+  'partition bound': printed('CASE WHEN r.relispartition THEN pg_catalog.pg_get_expr(r.relpartbound, r.oid) END'),
   'detach pending': [
     'broken',
     `CASE WHEN r.relispartition THEN (
@@ -55,7 +65,7 @@ const foreignTable: FactKind = {
     JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver WHERE r.relkind = 'f'`,
   name: 'r.name',
   table: 'r.name',
-  attributes: { ...rowsOfTables, server: quoted('s.srvname'), options: freeOptions('f.ftoptions') },
+  attributes: { ...rowsOfTables, server: serverName('s.srvname'), options: freeOptions('f.ftoptions') },
 };
 
 /** Apart from the columns themselves: SELECT *, positional INSERTs and row types depend on it, and little else. */
@@ -82,7 +92,7 @@ const view: FactKind = {
   table: 'r.name',
   attributes: {
     owner,
-    definition: inLiterals('pg_catalog.pg_get_viewdef(r.oid)'),
+    definition: printed('pg_catalog.pg_get_viewdef(r.oid)'),
     'security barrier': ['security', isOn('security_barrier')],
     'security invoker': ['security', isOn('security_invoker')],
     'check option': viewOption('check_option'),
@@ -98,7 +108,7 @@ const materializedView: FactKind = {
   table: 'r.name',
   attributes: {
     owner,
-    definition: inLiterals('pg_catalog.pg_get_viewdef(r.oid)'),
+    definition: printed('pg_catalog.pg_get_viewdef(r.oid)'),
     populated: ['broken', 'r.relispopulated'],
     persistence: `CASE r.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END`,
     'replica identity': `CASE r.relreplident WHEN 'd' THEN 'default' WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' ELSE 'index' END`,
@@ -132,18 +142,12 @@ const statistics: FactKind = {
   attributes: {
     owner: ['security', roleName('x.stxowner')],
     // It prints its own name with the schema, always: exactly that prefix goes.
-    definition: inLiterals(`pg_catalog.substr(pg_catalog.pg_get_statisticsobjdef(x.oid),
+    definition: printed(`pg_catalog.substr(pg_catalog.pg_get_statisticsobjdef(x.oid),
       pg_catalog.length('CREATE STATISTICS ' || ${quoted('n.nspname')} || '.') + 1)`),
     'statistics target': `NULLIF(x.stxstattarget, -1)`,
   },
 };
 
-export const tableKinds: readonly FactKind[] = [
-  table,
-  foreignTable,
-  columnOrder,
-  view,
-  materializedView,
-  compositeType,
-  statistics,
-];
+export const tableKinds: readonly FactKind[] = [table, columnOrder, view];
+
+export const uncommonTableKinds: readonly FactKind[] = [foreignTable, materializedView, compositeType, statistics];

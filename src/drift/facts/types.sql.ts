@@ -1,6 +1,5 @@
-import type { Attribute, FactKind } from './fact-kind.ts';
-import { privileges } from './privileges.sql.ts';
-import { catalogue, grants, inLiterals, named, quoted, roleName, typeName } from './words.sql.ts';
+import { type Attribute, type FactKind, printed } from './fact-kind.ts';
+import { catalogue, inLiterals, named, quoted, roleName, typeName } from './words.sql.ts';
 
 /** Types that stand for themselves; composite ones are relations. */
 export const typeRows = `typ AS MATERIALIZED (
@@ -39,7 +38,7 @@ const domain: FactKind = {
     type: typeName('t.typbasetype', 't.typtypmod'),
     collation: `CASE WHEN t.typcollation <> b.typcollation THEN ${named('regcollation', 't.typcollation')} END`,
     'not null': 't.typnotnull',
-    default: inLiterals('pg_catalog.pg_get_expr(t.typdefaultbin, 0)'),
+    default: printed('pg_catalog.pg_get_expr(t.typdefaultbin, 0)'),
   },
 };
 
@@ -97,17 +96,6 @@ const cast: FactKind = {
   },
 };
 
-export const typeKinds: readonly FactKind[] = [
-  enumeration,
-  domain,
-  domainConstraint,
-  domainConstraintName,
-  range,
-  cast,
-  privileges({
-    from: 'typ t',
-    label: `'type ' || t.name`,
-    table: 'NULL',
-    grants: grants('t.typacl', 'type', 't.typowner'),
-  }),
-];
+export const uncommonTypeKinds: readonly FactKind[] = [range, cast];
+
+export const typeKinds: readonly FactKind[] = [enumeration, domain, domainConstraint, domainConstraintName];

@@ -1,3 +1,5 @@
+import { standInSql } from '../stand-ins.ts';
+
 /** The parameters that every statement of facts has: the tenant's namespace, then `NameParameters` in their order. */
 export const parameterTypes = [
   'oid',
@@ -20,6 +22,9 @@ const [schema, role, id, schemaInName, idInName] = ['$3', '$4', '$5', '$6', '$7'
 const [schemaNeedle, idNeedle, schemaInBody, schemaInLiteral] = ['$8', '$9', '$10', '$11'] as const;
 const [idInBody, idInLiteral, qualifier] = ['$12', '$13', '$14'] as const;
 
+/** What stands for the tenant's names. */
+const [ownSchema, ownId] = [standInSql('schema'), standInSql('id')];
+
 /** The tenant's history of migrations, which is no part of its structure. */
 export const historyTable = 'pgmigrations';
 
@@ -28,13 +33,15 @@ export function catalogue(name: string): string {
   return `'pg_catalog.${name}'::pg_catalog.regclass`;
 }
 
-/** True when the name is that of something in the schema: then it is not known to mean the tenant. */
-const isTaken = (name: string) => `(EXISTS (
-      SELECT FROM pg_catalog.pg_class t WHERE t.relname = ${name} AND t.relnamespace = $1)
-    OR EXISTS (SELECT FROM pg_catalog.pg_proc t WHERE t.proname = ${name} AND t.pronamespace = $1)
-    OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typname = ${name} AND t.typnamespace = $1)
-    OR EXISTS (SELECT FROM obj t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.objid
-                WHERE t.classid = ${catalogue('pg_class')} AND a.attname = ${name}))`;
+const ofTenant = `ANY (ARRAY[${schema}, ${id}])`;
+
+/** Which of the tenant's names something in the schema has too: such a name is not known to mean the tenant. */
+const takenNames = `SELECT coalesce(pg_catalog.bool_or(t.name = ${schema}), false) AS schema, coalesce(pg_catalog.bool_or(t.name = ${id}), false) AS id FROM (
+    SELECT c.relname AS name FROM pg_catalog.pg_class c WHERE c.relname = ${ofTenant} AND c.relnamespace = $1
+    UNION ALL SELECT p.proname FROM pg_catalog.pg_proc p WHERE p.proname = ${ofTenant} AND p.pronamespace = $1
+    UNION ALL SELECT y.typname FROM pg_catalog.pg_type y WHERE y.typname = ${ofTenant} AND y.typnamespace = $1
+    UNION ALL SELECT a.attname FROM obj o JOIN pg_catalog.pg_attribute a ON a.attrelid = o.objid
+               WHERE o.classid = ${catalogue('pg_class')} AND a.attname = ${ofTenant}) t`;
 
 /** Matches nothing. */
 const never = `'(?=a)b'`;
@@ -60,7 +67,7 @@ obj AS MATERIALIZED (
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
                       WHERE e.classid = d.classid AND e.objid = d.objid AND e.objsubid = 0 AND e.deptype = 'e')
 ), taken AS MATERIALIZED (
-  SELECT ${isTaken(schema)} AS schema, ${isTaken(id)} AS id
+  ${takenNames}
 ), own AS MATERIALIZED (
   SELECT CASE WHEN t.schema THEN ${never} ELSE ${schemaInBody} END AS schema_in_body,
          CASE WHEN t.schema THEN ${never} ELSE ${schemaInLiteral} END AS schema_in_literal,
@@ -84,15 +91,22 @@ export function named(type: string, oid: string): string {
   return `CASE WHEN ${oid} <> 0 THEN ${oid}::pg_catalog.${type}::text END`;
 }
 
+/** NULL for the database's own. */
+export function tablespaceName(oid: string): string {
+  return `CASE WHEN ${oid} <> 0 THEN (SELECT t.spcname::text FROM pg_catalog.pg_tablespace t WHERE t.oid = ${oid}) END`;
+}
+
 /** The name of a type, as the path has it. */
 export function typeName(oid: string, modifier = 'NULL'): string {
   return `pg_catalog.format_type(${oid}, ${modifier})`;
 }
 
-/** What belongs to no schema of the tenant but may be named for it: a role, a publication. */
+/** What belongs to no schema of the tenant but may be named for it: a role, a publication, a foreign server. */
 function ownName(name: string): string {
   return `CASE WHEN pg_catalog.strpos(${name}, ${schema}) > 0 OR pg_catalog.strpos(${name}, ${id}) > 0
-    THEN pg_catalog.regexp_replace(pg_catalog.regexp_replace(${name}, ${schemaInName}, '{schema}', 'g'), ${idInName}, '{id}', 'g')
+    THEN CASE WHEN ${name} ~ ${schemaInName} OR ${name} ~ ${idInName}
+      THEN pg_catalog.regexp_replace(pg_catalog.regexp_replace(${name}, ${schemaInName}, ${ownSchema}, 'g'), ${idInName}, ${ownId}, 'g')
+      ELSE ${quoted(name)} END
     ELSE ${quoted(name)} END`;
 }
 
@@ -100,9 +114,13 @@ export function publicationName(name: string): string {
   return ownName(`${name}::text`);
 }
 
+export function serverName(name: string): string {
+  return ownName(`${name}::text`);
+}
+
 /** A role by name; the tenant's own has a stand-in. */
 export function roleNamed(name: string): string {
-  return `CASE WHEN ${name} = ${role} THEN '{role}' ELSE ${ownName(name)} END`;
+  return `CASE WHEN ${name} = ${role} THEN ${standInSql('role')} ELSE ${ownName(name)} END`;
 }
 
 export function roleName(oid: string): string {
@@ -110,24 +128,9 @@ export function roleName(oid: string): string {
 }
 
 /**
- * Who may do what, sorted: `SELECT to app_reader`. No list is the built-in one, which is the same for all objects of an
- * owner; who granted is left aside, and so is the owner's right to grant, which he has anyway.
+ * Who may do what, sorted: `SELECT to app_reader`. Who granted is left aside, and so is the owner's right to grant,
+ * which he has anyway.
  */
-export function grants(list: string, kind: GrantKind, owner: string): string {
-  return `CASE WHEN ${list} IS NULL THEN (SELECT b.${kind} FROM built_in b WHERE b.owner = ${owner}) ELSE ${exploded(list, owner)} END`;
-}
-
-const grantLetters = { relation: 'r', sequence: 's', routine: 'f', type: 'T' } as const;
-type GrantKind = keyof typeof grantLetters;
-
-/** The built-in privileges of each owner of a group's objects. `owners`: SQL for one column, `owner`. */
-export function builtIn(owners: string, kinds: readonly GrantKind[]): string {
-  const lists = kinds.map((kind) => {
-    return `${exploded(`pg_catalog.acldefault('${grantLetters[kind]}', o.owner)`, 'o.owner')} AS ${kind}`;
-  });
-  return `built_in AS MATERIALIZED (SELECT o.owner, ${lists.join(', ')} FROM (${owners}) o)`;
-}
-
 export function exploded(list: string, owner: string): string {
   return `ARRAY(
     SELECT g.privilege_type || ' to ' || CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE ${roleName('g.grantee')} END
@@ -138,20 +141,27 @@ export function exploded(list: string, owner: string): string {
 
 /** Options like `fillfactor=70`, sorted: their order is that in which they were given. NULL for none. */
 export function options(list: string, filter = 'true'): string {
-  return `(SELECT pg_catalog.array_agg(i ORDER BY i COLLATE "C") FROM pg_catalog.unnest(${list}) i WHERE ${filter})`;
+  return `CASE WHEN ${list} IS NOT NULL THEN (
+    SELECT pg_catalog.array_agg(i ORDER BY i COLLATE "C") FROM pg_catalog.unnest(${list}) i WHERE ${filter}) END`;
 }
 
 /** Options of foreign things may hold the tenant's names. */
 export function freeOptions(list: string): string {
-  const value = `pg_catalog.substr(i, pg_catalog.strpos(i, '=') + 1)`;
-  return `(SELECT pg_catalog.array_agg(CASE WHEN ${hasNeedle(`pg_catalog.replace(i, '=', '=''') || ''''`)} THEN
-      pg_catalog.left(i, pg_catalog.strpos(i, '=')) || (SELECT ${replaced(value, 'schema_in_literal', 'id_in_literal')} FROM own w)
-      ELSE i END ORDER BY i COLLATE "C") FROM pg_catalog.unnest(${list}) i)`;
+  return `CASE WHEN ${list} IS NOT NULL THEN (SELECT pg_catalog.array_agg(${inOption('i')} ORDER BY i COLLATE "C")
+    FROM pg_catalog.unnest(${list}) i) END`;
+}
+
+/** `app.tenant=acme`: the value is a literal. */
+function inOption(text: string): string {
+  const at = `pg_catalog.strpos(${text}, '=')`;
+  const value = `pg_catalog.substr(${text}, ${at} + 1)`;
+  return `CASE WHEN ${hasNeedle(`pg_catalog.replace(${text}, '=', '=''') || ''''`)}
+    THEN pg_catalog.left(${text}, ${at}) || (SELECT ${replaced(value, 'schema_in_literal', 'id_in_literal')} FROM own w) ELSE ${text} END`;
 }
 
 function replaced(text: string, schemaPattern: string, idPattern: string): string {
-  const withSchema = `pg_catalog.regexp_replace(${text}, w.${schemaPattern}, '{schema}', 'g')`;
-  return `pg_catalog.regexp_replace(${withSchema}, w.${idPattern}, '{id}', 'g')`;
+  const withSchema = `pg_catalog.regexp_replace(${text}, w.${schemaPattern}, ${ownSchema}, 'g')`;
+  return `pg_catalog.regexp_replace(${withSchema}, w.${idPattern}, ${ownId}, 'g')`;
 }
 
 /**
@@ -159,7 +169,7 @@ function replaced(text: string, schemaPattern: string, idPattern: string): strin
  * alias may have the schema's name.
  */
 export function inBody(text: string): string {
-  const unqualified = `pg_catalog.regexp_replace(b.t, w.qualifier, '{schema}', 'g')`;
+  const unqualified = `pg_catalog.regexp_replace(b.t, w.qualifier, ${ownSchema}, 'g')`;
   return `(SELECT CASE WHEN ${hasNeedle('b.t')} THEN (
       SELECT ${replaced(unqualified, 'schema_in_body', 'id_in_body')} FROM own w)
     ELSE b.t END FROM (SELECT ${text} AS t OFFSET 0) b)`;
@@ -180,13 +190,16 @@ function hasNeedle(text: string): string {
 
 /**
  * `SET` of a function, sorted; in a path the tenant's own schema has a stand-in, where it first stands: for a tenant that
- * lives in `public`, a second one is the `public` that other tenants name too.
+ * lives in `public`, a second one is the `public` that other tenants name too. A role is named as roles are, and not
+ * quoted, any other value is a literal.
  */
 export function settings(list: string): string {
   const isOwn = `s.name IN (${schema}, pg_catalog.quote_ident(${schema}), '"' || pg_catalog.replace(${schema}, '"', '""') || '"')`;
-  return `(SELECT pg_catalog.array_agg(CASE WHEN i LIKE 'search\\_path=%' THEN (
-      SELECT 'search_path=' || pg_catalog.string_agg(CASE WHEN s.is_own AND s.turn = 1 THEN '{schema}' ELSE s.name END, ', ' ORDER BY s.n)
+  const role = `pg_catalog.substr(i, 6)`;
+  return `CASE WHEN ${list} IS NOT NULL THEN (SELECT pg_catalog.array_agg(CASE WHEN i LIKE 'search\\_path=%' THEN (
+      SELECT 'search_path=' || pg_catalog.string_agg(CASE WHEN s.is_own AND s.turn = 1 THEN ${ownSchema} ELSE s.name END, ', ' ORDER BY s.n)
         FROM (SELECT s.name, s.n, ${isOwn} AS is_own, pg_catalog.row_number() OVER (PARTITION BY ${isOwn} ORDER BY s.n) AS turn
                 FROM pg_catalog.regexp_split_to_table(pg_catalog.substr(i, 13), ',\\s*') WITH ORDINALITY s(name, n)) s)
-    ELSE i END ORDER BY i COLLATE "C") FROM pg_catalog.unnest(${list}) i)`;
+    WHEN i LIKE 'role=%' THEN 'role=' || coalesce(NULLIF(${roleNamed(role)}, ${quoted(role)}), ${role})
+    ELSE ${inOption('i')} END ORDER BY i COLLATE "C") FROM pg_catalog.unnest(${list}) i) END`;
 }

@@ -2,15 +2,13 @@ import { TenantError } from '../../errors.ts';
 import { type Tenant, tenantSchema } from '../../fleet/tenant.ts';
 import type { Session } from '../../postgres/session.ts';
 import { listNames } from '../../words.ts';
-
-import { type FactSet, factKey, type OwnNames } from '../fact.ts';
+import type { FactSet, OwnNames } from '../fact.ts';
 import { mapSchemas } from '../hash-schemas.ts';
 import { printingPath } from '../own-names.ts';
 import { readFacts } from '../read-facts.ts';
+import { refuseShadows } from './check-shadows.ts';
 import { fillIn } from './fill-in.ts';
-import type { Unsupported } from './fix-scope.ts';
-
-import { type FixPlan, isWhole, leftOf, scriptOf } from './plan-fix.ts';
+import { describeLeft, type FixPlan, isTold, isWhole, leftOf, scriptOf } from './plan-fix.ts';
 
 /** What was shown of a tenant, and how it is planned anew. */
 export interface FixOrder {
@@ -50,19 +48,22 @@ export async function applyFix(
 ): Promise<FixResult> {
   await session.raw('BEGIN');
   onStep('reading it again');
-  const now = plan(await readNow(session, tenant, own));
+  const actual = await readNow(session, tenant, own);
+  const now = plan(actual);
   // Another run, or this one before its connection was lost, has done it.
-  if (now.statements.length === 0 && [...listKeys(now)].every((key) => listKeys(planned).has(key))) {
+  if (now.statements.length === 0 && now.differences.every((each) => isTold(each, planned))) {
     await session.raw('ROLLBACK');
     return { statements: 0, left: leftOf(now), whole: isWhole(now) };
   }
   if (scriptOf(now) !== scriptOf(planned)) throw new TenantError(movedOn);
+  await refuseShadows(session, own.schema, now);
   await runStatements(session, now, { own, onStep, signal });
   onStep('comparing it with the reference');
   const after = plan(await readNow(session, tenant, own));
-  const isLeft = ({ difference }: Unsupported) =>
-    difference.class !== 'cosmetic' && !listKeys(now).has(keyOf(difference));
-  if (after.statements.length > 0 || after.unsupported.some(isLeft)) throw stillDifferent(after);
+  const left = after.differences.filter((each) => {
+    return !isTold(each, now) && !(each.class === 'cosmetic' && isTold(each, after));
+  });
+  if (left.length > 0) throw stillDifferent(describeLeft(left));
   onStep('committing');
   await session.raw('COMMIT');
   return { statements: now.statements.length, left: leftOf(after), whole: isWhole(after) };
@@ -73,20 +74,22 @@ async function runStatements(
   { statements }: FixPlan,
   { own, onStep, signal }: ApplyOptions,
 ): Promise<void> {
-  // Names are those of the facts; what a body names is not looked at, for it may come later.
+  // Names are those of the facts.
   await session.raw(`SET LOCAL search_path = ${printingPath(own.schema)}`);
+  await session.raw('SET LOCAL standard_conforming_strings = on');
+  // What a body names is not looked at, for it may come later.
   await session.raw('SET LOCAL check_function_bodies = off');
+  const bodies: string[] = [];
   for (const each of statements) {
     signal.throwIfAborted();
     onStep(shorten(each.text));
-    await session.raw(fillIn(each, own));
+    const text = fillIn(each, own);
+    await session.raw(text);
+    if (each.phase === 'routines' && text !== each.text && text.startsWith('CREATE OR REPLACE ')) bodies.push(text);
   }
-}
-
-const keyOf = ({ kind, name }: Unsupported['difference']) => factKey(kind, name);
-
-function listKeys({ unsupported }: FixPlan): ReadonlySet<string> {
-  return new Set(unsupported.map(({ difference }) => keyOf(difference)));
+  // The tenant's names were put into these: are they still what their language can read?
+  if (bodies.length > 0) await session.raw('SET LOCAL check_function_bodies = on');
+  for (const text of bodies) await session.raw(text);
 }
 
 const movedOn = {
@@ -95,9 +98,15 @@ const movedOn = {
   hint: 'look again with `tenantctl drift fix`, and run it then',
 };
 
+/** The settings that facts are printed by end with the reading: what a fix computes depends on the database's own. */
 async function readNow(session: Session, tenant: Tenant, own: OwnNames): Promise<FactSet> {
+  await session.raw('SAVEPOINT reading');
   const mapped = (await mapSchemas(session, [own.schema])).get(own.schema);
-  if (mapped !== undefined) return readFacts(session, mapped, own);
+  if (mapped !== undefined) {
+    const facts = await readFacts(session, mapped, own);
+    await session.raw('ROLLBACK TO SAVEPOINT reading');
+    return facts;
+  }
   throw new TenantError({
     message: `schema ${JSON.stringify(tenantSchema(tenant))} does not exist in database ${tenant.database}`,
     code: 'schema-missing',
@@ -105,8 +114,7 @@ async function readNow(session: Session, tenant: Tenant, own: OwnNames): Promise
   });
 }
 
-function stillDifferent(after: FixPlan): TenantError {
-  const left = [...after.statements.map(({ text }) => shorten(text)), ...leftOf(after)];
+function stillDifferent(left: readonly string[]): TenantError {
   return new TenantError({
     message: `after the fix it would still differ: ${listNames(left, 5)}`,
     code: 'still-different',

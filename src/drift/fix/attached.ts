@@ -4,7 +4,7 @@ import { definitionOf } from './constraints.ts';
 import { isSet, listOf, ownPart, textOf } from './fact-values.ts';
 import { roleSql } from './fill-in.ts';
 import type { FixScope } from './fix-scope.ts';
-import { differsIn, type KindFix } from './kind-fix.ts';
+import { differsIn, type KindFix, refuseAttributes } from './kind-fix.ts';
 
 /** What a trigger, rule or policy belongs to is dropped, and takes it along. */
 function isRelationDropped({ table }: Fact, scope: FixScope): boolean {
@@ -40,7 +40,7 @@ export const triggers: KindFix = {
   },
   change: (difference, scope) => {
     if (differsIn(difference, 'enabled')) enable('TRIGGER', difference.reference, scope);
-    if (differsIn(difference, 'inherited')) scope.refuse(difference, 'it hangs on the table’s parent');
+    refuseAttributes(difference, scope, ['inherited'], 'it hangs on the table’s parent');
   },
 };
 

@@ -88,6 +88,10 @@ function changeColumn(difference: Changed, scope: FixScope): void {
   const alter = (action: string, loses: string | null = null) => {
     scope.add('alter columns', `${begin} ${action}`, { loses });
   };
+  if (differsIn(difference, 'identity') && textOf(reference, 'identity') === null && !scope.allowDrop) {
+    scope.refuse(difference, 'its sequence knows which number comes next: --allow-drop', true);
+    return;
+  }
   if (differsIn(difference, 'type', 'collation') && !changeType(difference, scope, alter)) return;
   if (differsIn(difference, 'generated', 'expression')) changeGenerated(difference, scope, alter);
   if (differsIn(difference, 'not null')) alter(isSet(reference, 'not null') ? 'SET NOT NULL' : 'DROP NOT NULL');
@@ -124,10 +128,26 @@ function changeType(difference: Changed, scope: FixScope, alter: Alter): boolean
   }
   const collation = textOf(reference, 'collation');
   if (textOf(actual, 'default') !== null) alter('DROP DEFAULT');
-  const using = from === to ? '' : ` USING ${ownPart(reference)}::${to}`;
+  const using = from === to || isAssigned(from, to, scope) ? '' : ` USING ${ownPart(reference)}::${to}`;
   const loses = isSafe ? null : `what of ${name} does not fit ${to}`;
   alter(`TYPE ${to}${collation === null ? '' : ` COLLATE ${collation}`}${using}`, loses);
   return true;
+}
+
+/**
+ * Does PostgreSQL convert it by itself, as for an INSERT? Then what does not fit is an error; USING would cut texts short
+ * without a word.
+ */
+function isAssigned(from: string, to: string, scope: FixScope): boolean {
+  const [source, target] = [from, to].map((type) => baseOf(type, scope)) as [string, string];
+  if (target.endsWith('[]') !== source.endsWith('[]')) return false;
+  return /^(?:character|text|bpchar)\b/.test(target) || (/^bit\b/.test(target) && /^bit\b/.test(source));
+}
+
+/** A domain holds what its base type holds. */
+function baseOf(type: string, scope: FixScope): string {
+  const base = textOf(scope.find('reference', 'domain', type) ?? scope.find('actual', 'domain', type), 'type');
+  return base === null || base === type ? type : baseOf(base, scope);
 }
 
 function changeGenerated(difference: Changed, scope: FixScope, alter: Alter): void {
@@ -149,10 +169,11 @@ function changeDefault(difference: Changed, alter: Alter): void {
   else if (fallback === null && !isGone && differsIn(difference, 'default')) alter('DROP DEFAULT');
 }
 
-function changeIdentity({ reference, actual, table }: Changed, scope: FixScope, alter: Alter): void {
+function changeIdentity(difference: Changed, scope: FixScope, alter: Alter): void {
+  const { reference, actual, table } = difference;
   const [wanted, has] = [textOf(reference, 'identity'), textOf(actual, 'identity')];
   const column = ownPart(reference);
-  if (wanted === null) alter('DROP IDENTITY');
+  if (wanted === null) alter('DROP IDENTITY', `the next number of ${difference.name}`);
   else if (has === null) {
     alter(`ADD ${identitySql(reference, scope)}`);
     // It begins at its start, and the rows that are there have numbers already.

@@ -8,7 +8,7 @@ export const comments: KindFix = {
   create: (comment, scope) => say(comment, textOf(comment, 'text'), scope),
   drop: (comment, scope) => {
     const isGone = subjectsOf(comment.name, 'actual', scope).some(
-      ({ kind, name }) => scope.isDropped(kind, name) || (kind === 'sequence' && scope.isDropped('column', name)),
+      ({ kind, name }) => scope.isDropped(kind, name) || (kind === 'sequence' && scope.isIdentityDropped(name)),
     );
     const isRelationGone = ['table', 'view', 'materialized view'].some((kind) =>
       scope.isDropped(kind, comment.table ?? ''),

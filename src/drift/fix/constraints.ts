@@ -17,7 +17,7 @@ export function isConstraintRemade({ attributes, reference, actual }: Difference
   return attributes.some(({ name }) => {
     if (name === 'validated') return !isSet(reference, 'validated');
     if (name === 'deferrable' || name === 'deferred') return !isForeignKey;
-    if (name === 'enabled') return isSet(reference, 'enabled') && isForeignKey;
+    if (name === 'enabled') return isSet(reference, 'enabled');
     return (name === 'index valid' || name === 'index ready') && !isSet(actual, name);
   });
 }

@@ -12,9 +12,10 @@ export interface Unsupported {
 }
 
 export interface FixInput {
+  /** What the tenant is to have. */
   readonly reference: FactSet;
   readonly actual: FactSet;
-  /** What is to be fixed; differences that somebody accepted are not among them. */
+  /** What is to be done away with. */
   readonly differences: readonly Difference[];
   /** May what holds data be dropped? */
   readonly allowDrop: boolean;
@@ -28,8 +29,6 @@ export class FixScope {
   readonly statements: FixStatement[] = [];
   /** Keys of objects that both have and that can only be dropped and made anew. */
   readonly remade: ReadonlySet<string>;
-  /** What is worked on: a statement is templated when it is. */
-  #current: Difference | null = null;
   readonly unsupported: Unsupported[] = [];
   readonly #changes: ReadonlyMap<string, Difference>;
   readonly #byTable: { readonly reference: FactsByTable; readonly actual: FactsByTable };
@@ -44,15 +43,7 @@ export class FixScope {
   }
 
   add(phase: FixPhase, text: string, more: Partial<Omit<FixStatement, 'phase' | 'text'>> = {}): void {
-    const { kind = '', name = '' } = this.#current ?? {};
-    const isTemplated = this.reference.templated.includes(factKey(kind, name));
-    this.statements.push(statement(phase, text, { isTemplated, ...more }));
-  }
-
-  /** Lets a kind work on one difference. */
-  workOn(difference: Difference, work: () => void): void {
-    this.#current = difference;
-    work();
+    this.statements.push(statement(phase, text, more));
   }
 
   refuse(difference: Difference, why: string, needsDrop = false): void {
@@ -77,6 +68,13 @@ export class FixScope {
   /** Is it taken away, for good or for another in its place? */
   isDropped(kind: string, name: string): boolean {
     return this.isExtra(kind, name) || this.remade.has(factKey(kind, name));
+  }
+
+  /** An identity's sequence goes by its column. */
+  isIdentityDropped(column: string): boolean {
+    if (this.isDropped('column', column)) return true;
+    const has = (side: 'reference' | 'actual') => this.find(side, 'sequence name', column) !== null;
+    return has('actual') && !has('reference');
   }
 
   isExtra(kind: string, name: string): boolean {

@@ -66,7 +66,7 @@ function isMade(fact: Fact, scope: FixScope): boolean {
 
 function isGone(fact: Fact, scope: FixScope): boolean {
   const isDropped = subjectsOf(fact.name, 'actual', scope).some(
-    ({ kind, name }) => scope.isDropped(kind, name) || (kind === 'sequence' && scope.isDropped('column', name)),
+    ({ kind, name }) => scope.isDropped(kind, name) || (kind === 'sequence' && scope.isIdentityDropped(name)),
   );
   return isDropped || ['table', 'view', 'materialized view'].some((kind) => scope.isDropped(kind, fact.table ?? ''));
 }

@@ -1,26 +1,32 @@
 import { quoteIdentifier } from '../../postgres/identifiers.ts';
 import type { Fact } from '../fact.ts';
-import { bareName, isSet, quoteLiteral, textOf } from './fact-values.ts';
+import { bareName, isSet, ownPart, quoteLiteral, textOf } from './fact-values.ts';
 import type { FixScope } from './fix-scope.ts';
 import { type Changed, differsIn, type KindFix, refuseAttributes } from './kind-fix.ts';
 import { setOwner } from './owners.ts';
 
 export const sequences: KindFix = {
-  create: (sequence, scope) => {
+  create: (sequence, scope, difference) => {
+    const users = usersOf(sequence, scope);
+    const odd = users.find((column) => !isTakenAsIs(column));
+    if (odd !== undefined) {
+      const why = `column ${odd.name} makes something else of its numbers, so that the next one is not known: make it by hand`;
+      scope.refuse(difference, why);
+      return;
+    }
     const kind = textOf(sequence, 'persistence') === 'unlogged' ? 'UNLOGGED SEQUENCE' : 'SEQUENCE';
     const text = `CREATE ${kind} ${sequence.name} ${parametersOf(sequence)}`;
     scope.add('sequences', text, { makes: bareName(sequence.name), names: '' });
     setOwner('SEQUENCE', sequence, scope);
-    if (textOf(sequence, 'owned by') !== null) {
-      ownedBy(sequence, scope);
-      catchUp(sequence, scope);
-    }
+    if (textOf(sequence, 'owned by') !== null) ownedBy(sequence, scope);
+    catchUp(sequence, scope);
   },
-  drop: (sequence, scope) => {
+  drop: (sequence, scope, difference) => {
     // A column's own goes with it.
     if (sequence.table !== null && scope.isDropped('table', sequence.table)) return;
     if (scope.isDropped('column', textOf(sequence, 'owned by') ?? '')) return;
-    scope.add('drop rest', `DROP SEQUENCE ${sequence.name}`);
+    if (!scope.allowDrop) scope.refuse(difference, 'it knows which number comes next: --allow-drop', true);
+    else scope.add('drop rest', `DROP SEQUENCE ${sequence.name}`, { loses: `the next number of ${sequence.name}` });
   },
   change: changeSequence,
 };
@@ -36,16 +42,39 @@ function ownedBy(sequence: Fact, scope: FixScope): void {
   scope.add('sequence owners', `ALTER SEQUENCE ${sequence.name} OWNED BY ${textOf(sequence, 'owned by') ?? 'NONE'}`);
 }
 
-/** It begins at its start, and the rows that are there have numbers already. */
+/** Columns of tables with rows that take their numbers from it: its own, and others by their defaults. */
+function usersOf(sequence: Fact, scope: FixScope): readonly Fact[] {
+  return [...scope.reference.facts.values()].filter((fact) => {
+    if (fact.kind !== 'column' || fact.table === null || scope.isMissing('table', fact.table)) return false;
+    return fact.name === textOf(sequence, 'owned by') || sequenceIn(fact) === sequence.name;
+  });
+}
+
+/** The sequence that a default takes numbers from. */
+function sequenceIn(column: Fact): string | null {
+  const [, literal] = /\bnextval\('((?:[^']|'')*)'/.exec(textOf(column, 'default') ?? '') ?? [];
+  return literal?.replaceAll("''", "'") ?? null;
+}
+
+function isTakenAsIs(column: Fact): boolean {
+  const fallback = textOf(column, 'default');
+  const isNumber = /^(?:smallint|integer|bigint|numeric)\b/.test(textOf(column, 'type') ?? '');
+  return isNumber && (fallback === null || /^\(?nextval\('(?:[^']|'')*'::regclass\)\)?(?:::\w+)?$/.test(fallback));
+}
+
+/** It begins at its start, and the rows that are there have numbers already; those beyond its limits are none of its. */
 function catchUp(sequence: Fact, scope: FixScope): void {
-  const owner = textOf(sequence, 'owned by');
-  if (owner === null || sequence.table === null || scope.isMissing('table', sequence.table)) return;
-  const column = owner.slice(sequence.table.length + 1);
-  const largest = `pg_catalog.max(${column})`;
-  const name = quoteLiteral(sequence.name);
+  const isFalling = (textOf(sequence, 'increment') ?? '').startsWith('-');
+  const [most, last] = isFalling ? ['least', 'min'] : ['greatest', 'max'];
+  const limits = `BETWEEN ${textOf(sequence, 'minimum')} AND ${textOf(sequence, 'maximum')}`;
+  const numbers = usersOf(sequence, scope).map((column) => {
+    return `(SELECT pg_catalog.${last}(${ownPart(column)}) FROM ${column.table} WHERE ${ownPart(column)} ${limits})`;
+  });
+  if (numbers.length === 0) return;
+  const number = numbers.length === 1 ? numbers[0] : `${most}(${numbers.join(', ')})`;
   scope.add(
     'sequence owners',
-    `SELECT pg_catalog.setval(${name}, ${largest}) FROM ${sequence.table} HAVING ${largest} IS NOT NULL`,
+    `SELECT pg_catalog.setval(${quoteLiteral(sequence.name)}, n::bigint) FROM (SELECT ${number} AS n) m WHERE n IS NOT NULL`,
   );
 }
 

@@ -48,8 +48,6 @@ export interface FixStatement {
   readonly drops: string | null;
   /** Where the names of other objects are looked for; null: in the text, and of a drop nowhere. */
   readonly names: string | null;
-  /** Stand-ins in its literals and bodies are the tenant's names; false: they are text like any other. */
-  readonly isTemplated: boolean;
   /** What is lost by it, for people: `column users.tmp, and what is in it`; null: nothing. */
   readonly loses: string | null;
 }
@@ -60,5 +58,5 @@ export function statement(
   text: string,
   more: Partial<Omit<FixStatement, 'phase' | 'text'>> = {},
 ): FixStatement {
-  return { makes: null, drops: null, names: null, isTemplated: false, loses: null, ...more, phase, text };
+  return { makes: null, drops: null, names: null, loses: null, ...more, phase, text };
 }

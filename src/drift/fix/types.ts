@@ -117,6 +117,11 @@ function changeAttributes(difference: Changed, scope: FixScope): void {
   const [wanted, has] = [listOf(difference.reference, 'attributes'), listOf(difference.actual, 'attributes')];
   const names = { wanted: wanted.map(nameOf), has: has.map(nameOf) };
   const gone = names.has.filter((name) => !names.wanted.includes(name));
+  if (gone.length > 0 && !scope.allowDrop) {
+    const why = `columns may hold data in ${gone.join(', ')}: --allow-drop`;
+    scope.refuse(difference, why, true);
+    return;
+  }
   const come = wanted.filter((attribute) => !names.has.includes(nameOf(attribute)));
   const after = [...names.has.filter((name) => !gone.includes(name)), ...come.map(nameOf)];
   if (after.join('\0') !== names.wanted.join('\0')) {

@@ -37,7 +37,7 @@ function ids(count: number): string[] {
 function text(groups: readonly DriftGroup[], more: Partial<FoundDrift> = {}, verbose = false): readonly string[] {
   const reference = { name: 'majority', notes: [], factsFor: () => ({ why: 'not asked' }) };
   return describeDrift(
-    { reference, groups, staleEntries: [], outcomes: [], ...more },
+    { reference, notes: [], groups, staleEntries: [], outcomes: [], alone: new Map(), ...more },
     { environment: 'test', verbose },
   );
 }
@@ -70,7 +70,8 @@ it('says who is alike, then who differs in what, the smallest group last', () =>
 
 it('names the version and the major where there are several', () => {
   const lines = text([group(1, ['a', 'b']), group(2, ['c'], { version: null, major: 16 })], {
-    reference: { name: 'migrations', notes: ['a note'], factsFor: () => ({ why: '' }) },
+    reference: { name: 'migrations', notes: [], factsFor: () => ({ why: '' }) },
+    notes: ['a note'],
   });
   expect(lines).toEqual([
     'environment test: 3 tenants in 2 shapes at 2 versions on PostgreSQL 15 and 16, against what the migrations build',

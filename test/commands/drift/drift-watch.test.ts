@@ -212,4 +212,44 @@ describe('drift watch', () => {
     await held.release();
     expect(news(await fleet.json('drift watch --all'))).toEqual(['t02 new: has an extra column users.nick (text)']);
   });
+
+  it('takes any id, and a state of a wrong form for a damaged one', async () => {
+    const ids = ['constructor', 'toString', 'b'];
+    const fleet = await createFleet({ schemas: Object.fromEntries(ids.map((id) => [id, `s_${id}`])) });
+    await fleet.db.query(ids.map((id) => tenantSql(`"s_${id}"`)).join(';'));
+    await fleet.db.query('alter table s_b.users add column nick text');
+    expect(news(await fleet.json('drift watch --all'))).toHaveLength(1);
+    await writeFile(
+      stateFile(fleet),
+      '{"schema":"tenantctl/drift-watch/1","program":"0.0.0-test","tenants":{},"drift":{"majority":{"b":7}}}',
+    );
+    const report = await fleet.json('drift watch --all');
+    expect([report.exitCode, news(report)]).toEqual([1, [expect.stringContaining('b new')]]);
+    expect(report.stderr).toContain('watch.json is damaged');
+  });
+
+  it('remembers what was told, and not what could not be', async () => {
+    const fleet = await makeFleet(3);
+    await fleet.db.query('alter table tenant_t02.users add column nick text');
+    const full = await fleet.run('drift watch --all -o json=/dev/full');
+    expect([full.exitCode, full.stderr]).toEqual([3, expect.stringContaining('/dev/full: ENOSPC')]);
+    expect(news(await fleet.json('drift watch --all'))).toHaveLength(1);
+    expect(news(await fleet.json('drift watch --all'))).toEqual([]);
+  });
+
+  it('says that there is no drift only when it looked at everybody', async () => {
+    const fleet = await makeFleet(3);
+    const ids = numbered('t', 3);
+    const listed = (schemaOf: (id: string) => string) =>
+      fleet.writeInventory({
+        discover: [],
+        tenants: ids.map((id) => ({ id, server: 'main', database: fleet.db.name, schema: schemaOf(id) })),
+      });
+    await listed((id) => (id === 't03' ? 'gone' : `tenant_${id}`));
+    const some = await fleet.run('drift watch --all');
+    expect(some.stdout).toContain('\nno drift in the 2 tenants that could be compared\n');
+    await listed((id) => `gone_${id}`);
+    const none = await fleet.run('drift watch --all');
+    expect([none.exitCode, none.stdout]).toEqual([4, expect.not.stringContaining('no drift')]);
+  });
 });

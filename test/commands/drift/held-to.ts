@@ -24,7 +24,11 @@ export function holdTo(fleet: TestFleet, against: string): Promise<HeldTo> {
       if (outcome.status !== 'done') throw new Error(`${tenant.id} was not scanned: ${JSON.stringify(outcome)}`);
       return { tenant, shape: outcome.value };
     });
-    const reference = await makeReference(context, opened, { against: parseAgainst(against), scanned });
+    const reference = await makeReference(context, opened, {
+      against: parseAgainst(against),
+      scanned,
+      voters: scanned,
+    });
     const tenants: Record<string, string> = {};
     for (const each of scanned) {
       const held = reference.factsFor(each);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { asSuperuser } from '../../support/database.ts';
+import { asSuperuser, databaseUrl } from '../../support/database.ts';
 import { createFleet, type TestFleet } from '../../support/fleet.ts';
 import { threeTables } from '../../support/migrations.ts';
 import { holdTo } from './held-to.ts';
@@ -21,7 +21,7 @@ const mixed: Readonly<Record<string, string>> = {
     COMMENT ON TABLE users IS 'people';`,
   '0002_index.sql': `-- tenantctl:no-transaction\nCREATE INDEX CONCURRENTLY users_mail_idx ON users (mail);`,
   '0003_view.js': `module.exports.up = (pgm) => { pgm.sql('CREATE VIEW fine AS SELECT id FROM users WHERE mood = $$fine$$'); };`,
-  '0004_late.sql': 'CREATE TABLE late (id int);',
+  '0004_late.sql': `CREATE TABLE late (id int, at timestamptz DEFAULT '2024-01-01 00:00');`,
 };
 
 /** Each of them makes databases. */
@@ -72,7 +72,7 @@ describe('what the migrations build', () => {
       shared: [shared],
       discover: [{ server: 'main', database: fleet.db.name, schemas: 'tenant_*' }],
     });
-    await fleet.db.query(`create schema common; create extension citext;
+    await fleet.db.query(`alter database ${fleet.db.name} set timezone to 'Asia/Tokyo'; create schema common; create extension citext;
       create function public.free() returns int language sql as $$\n select 1\n$$;
       create table public.plans (id int primary key default public.free())`);
     await migrate(fleet, '--all --to 0003');
@@ -83,6 +83,23 @@ describe('what the migrations build', () => {
     // What is copied counts for what was built.
     await fleet.db.query('alter table public.plans alter id type bigint');
     expect(await holdTo(fleet, 'migrations')).toMatchObject({ builds: 1 });
+  });
+
+  it('belongs to the login role of each server, where tenants have no role', async () => {
+    const boss = `boss_${randomBytes(3).toString('hex')}`;
+    onTestFinished(() => asSuperuser(async (admin) => void (await admin.query(`drop role ${boss}`))));
+    await asSuperuser(async (admin) => void (await admin.query(`create role ${boss} superuser login`)));
+    const fleet = await createFleet({ schemas: { a: 'a', b: 'b' }, migrations: threeTables });
+    const url = databaseUrl('postgres');
+    await fleet.writeInventory({
+      servers: { main: { url }, other: { url: url.replace(/\/\/\w+@/, `//${boss}@`) } },
+      tenants: ['a', 'b'].map((id) => {
+        return { id, server: id === 'a' ? 'main' : 'other', database: fleet.db.name, schema: id };
+      }),
+    });
+    await migrate(fleet, '--all');
+    const held = await holdTo(fleet, 'migrations');
+    expect(held).toMatchObject({ tenants: { a: 'equal', b: 'equal' }, builds: 2 });
   });
 
   it.runIf(soak)('belongs to the tenants’ roles, with the privileges that their schemas give', async () => {

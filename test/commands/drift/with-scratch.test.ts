@@ -105,8 +105,8 @@ describe('a scratch database', () => {
 describe('what a killed run left', () => {
   it('is dropped by the next one; what lives, or is nobody’s of ours, stays', async () => {
     const id = `kill${Date.now()}`;
-    const names = ['dead', 'alive', 'unmarked'].map((name) => `tenantctl_drift_${id}_${name}`);
-    const [dead, alive, unmarked] = names as [string, string, string];
+    const names = ['dead', 'alive', 'unmarked', 'unused', 'fresh'].map((name) => `tenantctl_drift_${id}_${name}`);
+    const [dead, alive, unmarked, unused, fresh] = names as [string, string, string, string, string];
     onTestFinished(async () => void (await Promise.all(names.map(dropDatabase))));
     await asSuperuser(async (admin) => {
       for (const name of names) await admin.query(`create database "${name}" template template0 strategy file_copy`);
@@ -114,9 +114,19 @@ describe('what a killed run left', () => {
         await admin.query(`comment on database "${name}" is 'scratch database of tenantctl drift, run ${id}'`);
       }
     });
+    await asSuperuser(async (admin) => {
+      // Two runs that nobody saw connect: one was killed long ago, the other is about to.
+      for (const [name, at] of [
+        [unused, 1e9],
+        [fresh, Math.floor(Date.now() / 1000)],
+      ]) {
+        await admin.query(`comment on database "${name}"
+          is 'scratch database of tenantctl drift, run ${id}, not in use yet at ${at}'`);
+      }
+    });
     const session = await connectSession(alive);
     await scratched(async () => 'done');
-    expect(await databasesLike(`tenantctl\\_drift\\_${id}%`)).toEqual([alive, unmarked]);
+    expect(await databasesLike(`tenantctl\\_drift\\_${id}%`)).toEqual([alive, fresh, unmarked]);
     await session.end();
   });
 });

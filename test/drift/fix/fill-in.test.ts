@@ -6,14 +6,25 @@ const own = { schema: `o'"dd`, id: 'seven', role: 'Owner "7"' };
 
 describe('own names', () => {
   it('are quoted as their place wants it', () => {
-    const text = `SET x TO "{schema}"; SELECT '{schema}', $b$ {id} '{id}' $b$`;
-    expect(fillIn({ text, isTemplated: true }, own)).toBe(`SET x TO "o'""dd"; SELECT 'o''"dd', $b$ seven 'seven' $b$`);
+    const text = `SET x TO "{schema}"; SELECT '{schema}', $b$ {schema}.t -- it's {schema}\n '{schema}' $b$`;
+    expect(fillIn({ text }, own)).toBe(
+      `SET x TO "o'""dd"; SELECT 'o''"dd', $b$ "o'""dd".t -- it's o'"dd\n 'o''"dd' $b$`,
+    );
   });
 
-  it('are put into names only, where the text is not templated', () => {
-    const text = `ALTER TABLE a OWNER TO ${roleSql('{role}')}; SELECT x #>> '{id}', $$ '{id}' $$`;
-    expect(fillIn({ text, isTemplated: false }, own)).toBe(
-      `ALTER TABLE a OWNER TO "Owner ""7"""; SELECT x #>> '{id}', $$ '{id}' $$`,
+  it('are not put where a text has braces by itself', () => {
+    const text = `ALTER TABLE a OWNER TO ${roleSql('{role}')}; SELECT "{=id}" #>> '{=id}', $$ '{==id}' $$`;
+    expect(fillIn({ text }, own)).toBe(`ALTER TABLE a OWNER TO "Owner ""7"""; SELECT "{id}" #>> '{id}', $$ '{=id}' $$`);
+  });
+
+  it('are asked for where a tenant has none', () => {
+    expect(() => fillIn({ text: roleSql('{role}') }, { ...own, role: null })).toThrow(/this tenant has none/);
+  });
+
+  it('keep what a backslash is for', () => {
+    const odd = { ...own, schema: String.raw`a\'b` };
+    expect(fillIn({ text: String.raw`select E'\'{schema}', '{schema}'` }, odd)).toBe(
+      String.raw`select E'\'a\\''b', 'a\''b'`,
     );
   });
 });

@@ -182,4 +182,7 @@ export const plants: Readonly<Record<string, string>> = {
   'comment of a domain': 'comment on domain email is $$y$$',
   'comment of a function': 'comment on function touch() is null',
   'comment of a sequence': 'comment on sequence numbers is $$y$$',
+  'unique switched off': 'alter table orders disable trigger all',
+  'comment of a domain constraint': 'comment on constraint email_check on domain email is $$y$$',
+  'system column granted': 'grant select (ctid) on users to public',
 };
