@@ -38,10 +38,6 @@ const ofDatabase: Way = {
   ...{ name: 'archive of a database', tenants: ['d01'], flags: archive },
   ...{ hibernate: { all: 380, changes: 42 }, wake: { all: 170, changes: 42 } },
 };
-const ofBoth: Way = {
-  ...{ name: 'archive of a schema and of a database', tenants: ['t01', 'd01'], flags: archive },
-  ...{ hibernate: { all: 700, changes: 79 }, wake: { all: 300, changes: 84 } },
-};
 const lock: Way = {
   ...{ name: 'lock', tenants: ['d01'], flags: '--how lock' },
   ...{ hibernate: { all: 46, changes: 8 }, wake: { all: 50, changes: 8 } },
@@ -51,7 +47,7 @@ const allTenants = ['t01', 't02', 'd01', 'd02'];
 /** What a message changes, or where a transaction ends. */
 const change = /COMMIT|REVOKE|GRANT|DROP |ALTER |INSERT INTO|DELETE FROM|CREATE |pg_terminate_backend/;
 
-describe.each(soak ? [ofSchema, ofDatabase, lock] : [ofBoth, lock])('$name', (way) => {
+describe.each(soak ? [ofSchema, ofDatabase, lock] : [ofSchema, lock])('$name', (way) => {
   test.each(testSeeds(soak ? 30 : 1))(
     'killed at any moment, seed %i: nobody is lost, and the same command goes on from any machine',
     async (seed) => {
