@@ -25,7 +25,7 @@ for (const schema of schemas) {
 await mkdir(join(fleet.folder, 'backups'));
 let migrations = 0;
 
-test.each(testSeeds(soak ? 30 : 3))(
+test.each(testSeeds(soak ? 30 : 1))(
   'killed at any moment, seed %i: nothing half is a backup, what was good stays, and the same command finishes',
   async (seed) => {
     const random = makeRandom(seed);

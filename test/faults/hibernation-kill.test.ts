@@ -47,7 +47,7 @@ const allTenants = ['t01', 't02', 'd01', 'd02'];
 /** What a message changes, or where a transaction ends. */
 const change = /COMMIT|REVOKE|GRANT|DROP |ALTER |INSERT INTO|DELETE FROM|CREATE |pg_terminate_backend/;
 
-describe.each(soak ? [ofSchema, ofDatabase, lock] : [ofSchema, lock])('$name', (way) => {
+describe.each(soak ? [ofSchema, ofDatabase, lock] : [ofSchema])('$name', (way) => {
   test.each(testSeeds(soak ? 30 : 1))(
     'killed at any moment, seed %i: nobody is lost, and the same command goes on from any machine',
     async (seed) => {

@@ -5,6 +5,9 @@ import { tableMigration } from '../support/migrations.ts';
 import { makeRandom, testSeeds } from '../support/random.ts';
 import { spawnCli } from '../support/spawn-cli.ts';
 
+/** The dearest cases are left to `npm run test:soak`. */
+const soak = process.env.TENANTCTL_SOAK === '1';
+
 const schemas = numbered('tenant_t', 8);
 const migrations = {
   '0001_one.sql': tableMigration('one'),
@@ -13,7 +16,7 @@ const migrations = {
 };
 const names = ['0001_one', '0002_long', '0003_three'];
 
-test.each(testSeeds(2))(
+test.each(testSeeds(soak ? 20 : 1))(
   'killed in the middle of long statements, seed %i: nobody works beside what still runs',
   async (seed) => {
     const random = makeRandom(seed);

